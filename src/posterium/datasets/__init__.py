@@ -1,0 +1,1 @@
+"""Data to try things on: the reference systems' data and two small bundled tables."""

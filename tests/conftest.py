@@ -1,0 +1,20 @@
+"""Strictness for every test: silent broadcasting and old-style keys raise, nothing opens a window.
+
+Warnings are errors by pyproject.toml. Shapes and types are checked on request, in tests only:
+`pytest --jaxtyping-packages=posterium,beartype.beartype`.
+"""
+
+import os
+
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+import hypothesis
+import jax
+
+jax.config.update("jax_numpy_rank_promotion", "raise")
+jax.config.update("jax_legacy_prng_key", "error")
+
+hypothesis.settings.register_profile(
+    "fixed", deadline=None, derandomize=True, database=None, max_examples=50
+)
+hypothesis.settings.load_profile("fixed")
