@@ -1,0 +1,144 @@
+"""Scores of predictions against what came true, on plain arrays, with their standard errors.
+
+n rows, k outputs, c classes. Scores that are means over rows come with the standard error of that
+mean; multiple outputs are averaged within a row first.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
+
+BINS = 15
+
+
+class Score(NamedTuple):
+    """A score and its standard error over rows (NaN for a single row)."""
+
+    value: float
+    se: float
+
+
+def average(values: np.ndarray) -> Score:
+    """Return the mean over rows and its standard error."""
+    values = np.asarray(values, np.float64)
+    if values.size == 0:
+        raise ValueError("Expected at least one row to score; got none.")
+    rows = values.reshape(len(values), -1).mean(axis=1)
+    se = rows.std(ddof=1) / np.sqrt(len(rows)) if len(rows) > 1 else np.nan
+    return Score(float(rows.mean()), float(se))
+
+
+def rmse(mean: np.ndarray, y: np.ndarray) -> Score:
+    """Return the root mean squared error, in target units; se by the delta method."""
+    value, se = average((_like(y, mean) - mean) ** 2)
+    root = float(np.sqrt(value))
+    return Score(root, se / (2 * root) if root > 0 else 0.0)
+
+
+def mae(mean: np.ndarray, y: np.ndarray) -> Score:
+    """Return the mean absolute error, in target units."""
+    return average(np.abs(_like(y, mean) - mean))
+
+
+def nll(log_prob: np.ndarray) -> Score:
+    """Return the mean negative log predictive density (or probability), in nats."""
+    return average(-np.asarray(log_prob))
+
+
+def coverage(interval: tuple[np.ndarray, np.ndarray], y: np.ndarray) -> Score:
+    """Return the share of targets inside their interval, ends included."""
+    lower, upper = interval
+    y = _like(y, lower)
+    return average((lower <= y) & (y <= upper))
+
+
+def width(interval: tuple[np.ndarray, np.ndarray]) -> Score:
+    """Return the mean width of the intervals, in target units."""
+    lower, upper = interval
+    return average(upper - lower)
+
+
+def accuracy(label: np.ndarray, y: np.ndarray) -> Score:
+    """Return the share of labels that are right."""
+    return average(_like(y, label) == label)
+
+
+def brier(probs: np.ndarray, y: np.ndarray) -> Score:
+    """Return the mean squared distance of probs (n, c) from the class y, halved for two classes."""
+    truth = np.arange(probs.shape[1]) == _like(y, probs[:, 0])[:, None]
+    each = ((probs - truth) ** 2).sum(axis=1)
+    return average(each / 2 if probs.shape[1] == 2 else each)
+
+
+def ece(probs: np.ndarray, y: np.ndarray, bins: int = BINS) -> float:
+    """Return the expected calibration error of the top class (guo2017, eq. 3).
+
+    Bins of equal width over (0, 1], closed on the right; the gap between confidence and accuracy
+    of each, weighted by its share of the rows. Chance alone lifts it, by up to sqrt(bins / n) / 2.
+    """
+    top = probs.max(axis=1)
+    right = _like(y, top) == probs.argmax(axis=1)
+    bin_of = np.clip(np.ceil(top * bins).astype(int) - 1, 0, bins - 1)
+    gaps = np.bincount(bin_of, weights=top - right, minlength=bins)
+    return float(np.abs(gaps).sum() / len(top))
+
+
+def auroc(probs: np.ndarray, y: np.ndarray) -> float:
+    """Return the area under the ROC curve: of class 1 of two, else the mean one against the rest.
+
+    The chance that a row of the class is ranked above a row of the others, ties counted half. NaN
+    when a class has no rows, or all.
+    """
+    y = _like(y, probs[:, 0])
+    classes = [1] if probs.shape[1] == 2 else range(probs.shape[1])
+    return float(np.mean([_binary_auroc(probs[:, c], y == c) for c in classes]))
+
+
+def _binary_auroc(score: np.ndarray, positive: np.ndarray) -> float:
+    """Count the pairs by the sum of mid-ranks of the positive rows (Mann-Whitney)."""
+    n_positive = int(positive.sum())
+    n_negative = len(positive) - n_positive
+    if n_positive == 0 or n_negative == 0:
+        return float("nan")
+    _, place, count = np.unique(score, return_inverse=True, return_counts=True)
+    mid_rank = np.cumsum(count) - 0.5 * (count - 1)
+    above = mid_rank[place[positive]].sum() - n_positive * (n_positive + 1) / 2
+    return float(above / (n_positive * n_negative))
+
+
+def regression_scores(predictive: RegressionPredictive, y: np.ndarray) -> dict[str, float | None]:
+    """Return the scores that a report has for numeric targets, by their JSON keys."""
+    interval = predictive.interval(0.9)
+    return {
+        "rmse": rmse(predictive.mean, y).value,
+        "nll": nll(predictive.log_prob(y)).value,
+        "crps": average(predictive.crps(y)).value,
+        "coverage_90": coverage(interval, y).value,
+        "width_90": width(interval).value,
+    }
+
+
+def classification_scores(predictive: ClassPredictive, y: np.ndarray) -> dict[str, float | None]:
+    """Return the scores that a report has for class indices y, by their JSON keys.
+
+    `auroc` is None where it is not defined: a class has no rows in y, or all.
+    """
+    probs = predictive.probs
+    area = auroc(probs, y)
+    return {
+        "accuracy": accuracy(predictive.label, y).value,
+        "nll": nll(predictive.log_prob(y)).value,
+        "brier": brier(probs, y).value,
+        "ece": ece(probs, y),
+        "auroc": None if np.isnan(area) else area,
+    }
+
+
+def _like(y: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return y as an array, of the same shape as what it is compared with."""
+    y = np.asarray(y)
+    if y.shape != reference.shape:
+        raise ValueError(f"Expected targets of shape {reference.shape}; got {y.shape}.")
+    return y

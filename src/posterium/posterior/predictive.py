@@ -1,0 +1,301 @@
+"""Predictives: the mixture over draws of a likelihood's predictive distribution, row by row.
+
+The draws of all rows together may be far more than memory holds, so a predictive pulls components
+block by block, reduces each and forgets it; blocks that fit the cache are kept between questions.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import jax
+import numpy as np
+from scipy.special import entr
+
+from posterium.posterior.components import ClassComponents, Components
+
+CACHE_BYTES = 2**28
+MAX_BYTES = 2**30
+
+C = TypeVar("C", Components, ClassComponents)
+Key = int | np.random.Generator | jax.Array
+
+
+def generator_from(key: Key) -> np.random.Generator:
+    """Return a NumPy generator from a seed, a JAX key, or the generator given."""
+    if isinstance(key, int | np.integer | np.random.Generator):
+        return np.random.default_rng(key)
+    return np.random.default_rng(np.asarray(jax.random.key_data(key)).ravel())
+
+
+class Predictive(Generic[C]):
+    """What both predictives share: blocks of components, pulled once or again, and raw draws.
+
+    Parameters
+    ----------
+    blocks
+        Called without arguments for each pass: gives the components of consecutive blocks of
+        rows, each time the same. Their size does not change a bit of any answer.
+    shape
+        Rows and outputs (n, k), or rows and classes (n, c).
+    cache_bytes
+        Blocks are kept after the first pass when they take at most so many bytes; otherwise each
+        question computes them again. 0 keeps none.
+    """
+
+    def __init__(
+        self,
+        blocks: Callable[[], Iterable[C]],
+        shape: tuple[int, int],
+        *,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        self._blocks = blocks
+        self._cache_bytes = cache_bytes
+        self._kept: list[C] | None = None
+        self.shape = shape
+
+    def __len__(self) -> int:
+        """Return the number of rows."""
+        return self.shape[0]
+
+    def components(self) -> Iterator[C]:
+        """Give the components of each block of rows, from the cache when they are in it."""
+        if self._kept is not None:
+            yield from self._kept
+            return
+        kept: list[C] | None = []
+        held = rows = 0
+        for block in self._blocks():
+            held, rows = held + block.nbytes, rows + block.shape[1]
+            if held > self._cache_bytes:
+                kept = None
+            if kept is not None:
+                kept.append(block)
+            yield block
+        if rows != self.shape[0]:
+            raise ValueError(f"Expected blocks of {self.shape[0]} rows together; got {rows}.")
+        self._kept = kept
+
+    def _reduce(self, ask: Callable[..., np.ndarray], *by_row: np.ndarray, axis: int = 0) -> Any:
+        """Ask each block, with its rows of the arrays given, and join the answers."""
+        parts, start = [], 0
+        for block in self.components():
+            stop = start + block.shape[1]
+            parts.append(ask(block, *(array[start:stop] for array in by_row)))
+            start = stop
+        return np.concatenate(parts, axis)
+
+    def _sample(self, key: Key, draws: int, event: tuple[int, ...], max_bytes: int) -> np.ndarray:
+        """Draw (draws, n, *event); random numbers are taken row after row, whatever the blocks."""
+        needed = 8 * draws
+        for size in (self.shape[0], *event):
+            needed *= size
+        if needed > max_bytes:
+            raise ValueError(
+                f"Expected raw draws of at most max_bytes={max_bytes} bytes; {draws} draws of "
+                f"{self.shape[0]} rows need {needed} bytes. Ask for fewer draws or rows, or raise "
+                f"the limit: sample(key, {draws}, max_bytes={needed})."
+            )
+        generator = generator_from(key)
+        level = generator.random(draws)
+        parts = self._reduce(
+            lambda block: block.sample(generator, (level * block.shape[0]).astype(np.intp))
+        )
+        return np.moveaxis(parts, 1, 0)
+
+
+class RegressionPredictive(Predictive[Components]):
+    """The predictive distribution of numeric targets, in the units of the target.
+
+    Every array has shape (n, k), or (n,) with `squeeze`. Quantiles, distribution function and CRPS
+    are those of each output alone; `log_prob` is joint over the outputs of a row.
+    """
+
+    def __init__(
+        self,
+        blocks: Callable[[], Iterable[Components]],
+        shape: tuple[int, int],
+        *,
+        squeeze: bool = False,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        if squeeze and shape[1] != 1:
+            raise ValueError(f"Expected one output to squeeze; got {shape[1]}. Use squeeze=False.")
+        super().__init__(blocks, shape, cache_bytes=cache_bytes)
+        self._squeeze = squeeze
+
+    @cached_property
+    def _moments(self) -> np.ndarray:
+        return self._reduce(lambda block: np.stack(block.moments()), axis=1)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean of the target, in its units."""
+        return self._shaped(self._moments[0])
+
+    @property
+    def aleatoric_var(self) -> np.ndarray:
+        """Variance of the observation noise, averaged over draws, in target units squared."""
+        return self._shaped(self._moments[1])
+
+    @property
+    def epistemic_var(self) -> np.ndarray:
+        """Variance of the mean under the posterior, in target units squared."""
+        return self._shaped(self._moments[2])
+
+    @property
+    def sd(self) -> np.ndarray:
+        """Standard deviation of the target, observation noise included."""
+        return np.sqrt(self.aleatoric_var + self.epistemic_var)
+
+    @property
+    def aleatoric_sd(self) -> np.ndarray:
+        """Square root of `aleatoric_var`."""
+        return np.sqrt(self.aleatoric_var)
+
+    @property
+    def epistemic_sd(self) -> np.ndarray:
+        """Square root of `epistemic_var`."""
+        return np.sqrt(self.epistemic_var)
+
+    def quantile(self, q: float | np.ndarray) -> np.ndarray:
+        """Return the q-quantiles of the mixture, to 1e-12; an array of m levels leads with axis m.
+
+        Raises
+        ------
+        ValueError
+            Where a level is not inside (0, 1).
+        """
+        levels = np.asarray(q, np.float64)
+        if levels.ndim > 1 or not ((levels > 0) & (levels < 1)).all():
+            raise ValueError(f"Expected a level, or a row of levels, inside (0, 1); got {q}.")
+        each = self._reduce(
+            lambda block: np.stack([block.quantile(float(level)) for level in levels.ravel()]),
+            axis=1,
+        )
+        return self._shaped(each if levels.ndim else each[0])
+
+    def interval(self, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Return the lower and upper ends of the central interval of this probability."""
+        if not 0 < level < 1:
+            raise ValueError(f"Expected the level of an interval inside (0, 1); got {level}.")
+        lower, upper = self.quantile(np.array([0.5 - 0.5 * level, 0.5 + 0.5 * level]))
+        return lower, upper
+
+    def log_prob(self, y: np.ndarray) -> np.ndarray:
+        """Return the log density of each row's targets, (n,), in nats, joint over outputs."""
+        return self._reduce(lambda block, part: block.log_prob(part), self._targets(y))
+
+    def cdf(self, y: np.ndarray) -> np.ndarray:
+        """Return P(Y <= y): uniform over rows when the predictive is calibrated."""
+        return self._shaped(self._reduce(lambda block, part: block.cdf(part), self._targets(y)))
+
+    def crps(self, y: np.ndarray) -> np.ndarray:
+        """Return the continuous ranked probability score, in target units; lower is better."""
+        return self._shaped(self._reduce(lambda block, part: block.crps(part), self._targets(y)))
+
+    def sample(self, key: Key, draws: int, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
+        """Draw targets, (draws, n, k) or (draws, n).
+
+        A draw takes one component for all rows, so draws of the posterior stay whole functions;
+        what a closed form knows of the function only by `function_variance` is drawn row by row.
+
+        Parameters
+        ----------
+        key
+            Seed, JAX key, or NumPy generator.
+        draws
+            How many.
+        max_bytes
+            Raw draws beyond it are refused before anything is allocated.
+        """
+        return self._shaped(self._sample(key, draws, self.shape[1:], max_bytes))
+
+    def affine(
+        self, shift: np.ndarray | float, scale: np.ndarray | float
+    ) -> "RegressionPredictive":
+        """Return the predictive of shift + scale * y, with numbers or one of each an output.
+
+        It takes a standardised target back to its units. It reads the blocks, and the cache, of
+        this one.
+        """
+        shift, scale = np.asarray(shift, np.float64), np.asarray(scale, np.float64)
+        for value in (shift, scale):
+            if value.shape not in ((), self.shape[1:]) or not np.isfinite(value).all():
+                raise ValueError(
+                    "Expected shift and scale as finite numbers, or one of each an output "
+                    f"{self.shape[1:]}; got {shift} and {scale}."
+                )
+        if (scale == 0).any():
+            raise ValueError(f"Expected a scale other than 0; got {scale}.")
+        return RegressionPredictive(
+            lambda: (block.affine(shift, scale) for block in self.components()),
+            self.shape,
+            squeeze=self._squeeze,
+            cache_bytes=0,
+        )
+
+    def _shaped(self, values: np.ndarray) -> np.ndarray:
+        return values[..., 0] if self._squeeze else values
+
+    def _targets(self, y: np.ndarray) -> np.ndarray:
+        y = np.asarray(y, np.float64)
+        expected = self.shape[:1] if self._squeeze else self.shape
+        if y.shape != expected:
+            raise ValueError(f"Expected targets of shape {expected}; got {y.shape}.")
+        return y.reshape(self.shape)
+
+
+class ClassPredictive(Predictive[ClassComponents]):
+    """The predictive distribution of class indices 0 to c - 1; entropies are in nats."""
+
+    @cached_property
+    def _averages(self) -> np.ndarray:
+        def ask(block: ClassComponents) -> np.ndarray:
+            return np.column_stack([block.probs(), block.expected_entropy()])
+
+        return self._reduce(ask)
+
+    @property
+    def probs(self) -> np.ndarray:
+        """Class probabilities averaged over draws, (n, c)."""
+        return self._averages[:, :-1]
+
+    @property
+    def label(self) -> np.ndarray:
+        """Index of the most probable class, (n,); the lowest of equals."""
+        return self.probs.argmax(axis=1)
+
+    @property
+    def entropy(self) -> np.ndarray:
+        """Entropy of `probs`, (n,): the whole uncertainty."""
+        return entr(self.probs).sum(axis=1)
+
+    @property
+    def aleatoric_entropy(self) -> np.ndarray:
+        """Entropy of a draw averaged over draws, (n,): the part that more data leave."""
+        return self._averages[:, -1]
+
+    @property
+    def mutual_information(self) -> np.ndarray:
+        """Entropy less its aleatoric part, (n,): the epistemic part; rounding below 0 is cut."""
+        return np.maximum(self.entropy - self.aleatoric_entropy, 0.0)
+
+    def log_prob(self, y: np.ndarray) -> np.ndarray:
+        """Return the log probability of each row's class index, (n,), in nats."""
+        y, (n, classes) = np.asarray(y), self.shape
+        if y.shape != (n,) or not np.issubdtype(y.dtype, np.integer):
+            raise ValueError(f"Expected {n} integer class indices; got {y.dtype} {y.shape}.")
+        if n and not (0 <= y.min() and y.max() < classes):
+            raise ValueError(
+                f"Expected class indices 0 to {classes - 1}; got {y.min()} to {y.max()}."
+            )
+        return self._reduce(lambda block, part: block.log_prob(part), y)
+
+    def sample(self, key: Key, draws: int, *, max_bytes: int = MAX_BYTES) -> np.ndarray:
+        """Draw class indices, (draws, n), one component for all rows of a draw.
+
+        Raw draws beyond `max_bytes` are refused before anything is allocated.
+        """
+        return self._sample(key, draws, (), max_bytes)
