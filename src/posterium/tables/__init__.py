@@ -1,0 +1,1 @@
+"""Tables on disk: columns of a CSV file into arrays, and predictions back into one."""

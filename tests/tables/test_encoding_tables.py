@@ -1,0 +1,188 @@
+import numpy as np
+import pytest
+
+from posterium._struct import is_record
+from posterium.tables.encode import TableSpec, fit_spec
+from posterium.tables.errors import UserError
+from posterium.tables.read import read_table
+
+
+@pytest.fixture
+def table(tmp_path):
+    def make(text):
+        path = tmp_path / "t.csv"
+        path.write_text(text)
+        return read_table(path)
+
+    return make
+
+
+def column(name, values):
+    """A table of two columns, the second of them a plain target."""
+    return f"{name},y\n" + "".join(f"{v},{i * i}\n" for i, v in enumerate(values))
+
+
+def target(values):
+    return "x,y\n" + "".join(f"{i * 0.5},{v}\n" for i, v in enumerate(values))
+
+
+def refused(table, text, target="y", task=None):
+    with pytest.raises(UserError) as refusal:
+        fit_spec(table(text), target, task)
+    what, fix = str(refusal.value).split("\n")
+    assert "t.csv" in what
+    assert fix
+    return what
+
+
+def test_numbers_and_booleans_become_float64_by_name(table):
+    spec, notes = fit_spec(table("a,on,y\n1e12,True,1\n-.5e-12,false,2\n3,TRUE,4\n"), "y")
+    assert (spec.feature_names, spec.kinds) == (("a", "on"), ("number", "boolean"))
+    assert spec.task == "regression"
+    assert any('Read as 1 (true, yes) and 0 (false, no): "on"' in note for note in notes)
+    other = table("extra,on,y,a\ntext,yes,4,7\nNA,no,5,8\n")
+    np.testing.assert_array_equal(spec.features(other), [[7.0, 1.0], [8.0, 0.0]])
+    np.testing.assert_array_equal(spec.target(other), [4.0, 5.0])
+    assert spec.unused(other) == [f'{other.source}: columns not used: "extra", "y".']
+    assert is_record(spec)
+    assert hash(spec) == hash(TableSpec(("a", "on"), ("number", "boolean"), "y", "regression"))
+
+
+def test_a_table_without_rows_has_features_of_shape_zero_by_d(table):
+    spec, _ = fit_spec(table("a,b,y\n1,2,1\n2,3,2\n"), "y")
+    assert spec.features(table("b,a\n")).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("written", "classes"),
+    [
+        (["2", "1", "3", "1"], (1, 2, 3)),
+        (["-1", "1", "+1", "-1"], (-1, 1)),
+        (["0.5", "1", "0.5", "1.0"], (0.5, 1.0)),
+        (["yes", "no", "yes", "no"], ("no", "yes")),
+        (["True", "False", "True", "False"], (False, True)),
+        (["true", "false", "true", "false"], ("false", "true")),
+        (["b", "7", "=a", "b"], ("7", "=a", "b")),
+    ],
+)
+def test_labels_keep_their_text_or_type(table, written, classes):
+    spec, _ = fit_spec(table(target(written)), "y", "classification")
+    assert spec.classes == classes
+    assert {type(label) for label in spec.classes} == {type(classes[0])}
+    index = spec.target(table(target(written)))
+    kind = type(classes[0])
+    read = [w == "True" if kind is bool else kind(w) for w in written]
+    assert [spec.classes[i] for i in index] == read
+
+
+def test_text_and_boolean_targets_are_classified_and_numbers_regressed(table):
+    assert fit_spec(table(target("abab")), "y")[0].task == "classification"
+    assert fit_spec(table(target(["yes", "no"])), "y")[0].task == "classification"
+    assert fit_spec(table(target("0101")), "y")[0].task == "regression"
+
+
+def test_an_unknown_label_is_refused_with_its_line(table):
+    spec, _ = fit_spec(table(target("abab")), "y")
+    with pytest.raises(UserError, match='line 4, column "y": "c" is no class'):
+        spec.target(table(target("abc")))
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["1", "2", '"1,5"'], 'line 4, column "v": "1,5" found'),
+        (['"1,200"', "2", "3"], 'line 2, column "v": "1,200" found'),
+        (["5 kg", "6 kg"], '"5 kg" found'),
+        (["$5", "$6"], '"$5" found'),
+        (["1", "1e400"], 'line 3, column "v": "1e400" found: a finite'),
+        (["-inf", "1"], '"-inf" found: a finite'),
+        (["1", "", "NA", "?"], 'missing values in "v" (3, first in line 3)'),
+        (["2024-01-31", "2024-02-01"], "looks like dates"),
+        (["31.1.2024 10:00", "1.2.2024"], "looks like dates"),
+        (["red", "green", "red"], '"v" (2 different values)'),
+        (["yes", "true"], '"v" (2 different values)'),
+        (["1_000", "2"], '"1_000" found'),
+        (["0x10", "2"], '"0x10" found'),
+    ],
+)
+def test_cells_that_are_no_numbers_are_refused_with_their_place(table, cells, message):
+    assert message in refused(table, column("v", cells))
+
+
+@pytest.mark.parametrize(
+    ("text", "target", "task", "message"),
+    [
+        ("a,y\n", "y", None, "at least 2 rows are needed to fit, 0 found"),
+        ("a,y\n1,2\n", "y", None, "1 found"),
+        ("y\n1\n2\n", "y", None, "the only column"),
+        ("a,strength\n1,2\n2,3\n", "strenght", None, 'there are "strength", "a"'),
+        (target(["1", "", "3"]), "y", None, 'missing values in "y" (1, first in line 3)'),
+        (target(["1", '"1,200"']), "y", None, '"1,200" found'),
+        (target("abab"), "y", "regression", 'in columns of text: "y" (2'),
+        (target(["no", "yes"]), "y", "regression", "a number was expected"),
+        (target("aaa"), "y", None, 'every row is of the class "a"'),
+        (target("111"), "y", "classification", 'every row is of the class "1"'),
+        (target([f"id{i}" for i in range(50)]), "y", None, "50 classes in 50 rows"),
+        (target(["1", "1e999"]), "y", "classification", "a finite number"),
+    ],
+)
+def test_tables_that_cannot_be_fitted_are_refused(table, text, target, task, message):
+    assert message in refused(table, text, target, task)
+
+
+def test_a_table_without_names_is_refused_with_a_hint(table):
+    with pytest.raises(UserError, match="holds numbers: put a line with the names"):
+        fit_spec(table("1,2\n3,4\n5,6\n"), "y")
+
+
+def test_an_unknown_task_is_refused(table):
+    with pytest.raises(UserError, match='not "ranking"'):
+        fit_spec(table(target("12")), "y", "ranking")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("b\n1\n", '"a"'),
+        ("a,b\n1,yes\n", 'line 2, column "a": "1" found: true/false was expected'),
+        ("a,b\nyes,yes\n", 'column "b": "yes" found: a number was expected'),
+    ],
+)
+def test_predicting_refuses_columns_unlike_those_fitted(table, text, message):
+    text = text.replace("1,yes", "2,3").replace('"1"', '"2"')
+    spec, _ = fit_spec(table("a,b,y\nyes,1,1\nno,2,2\n"), "y")
+    with pytest.raises(UserError) as refusal:
+        spec.features(table(text))
+    assert message.replace('"1"', '"2"') in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "note"),
+    [
+        (column("v", [3, 3, 3]), 'Constant columns, which tell nothing: "v"'),
+        (column("v", [1e9, 1e9 + 1, 1e9]), 'Nearly constant columns, treated as constant: "v"'),
+        (
+            column("v", [2**53 + 2, 5, 6]),
+            'Integers too large to be exact in float64, likely identifiers: "v"',
+        ),
+        (column("v", range(30)), 'A different integer in every row, likely identifiers: "v"'),
+        (target([5, 5, 5]), 'The target "y" is constant'),
+        (target([1, 2] * 12), 'The target "y" has 2 different values'),
+        (target([2, 3, 4]), "likely a leak"),
+        (target("aab"), 'Classes of "y" with one row only: "b"'),
+        ("a,b,c,y\n1,2,3,4\n5,7,2,1\n", "More columns (3) than rows (2)"),
+    ],
+)
+def test_what_is_odd_is_noted_and_accepted(table, text, note):
+    _, notes = fit_spec(table(text), "y")
+    assert any(note in found for found in notes)
+
+
+def test_nothing_is_noted_about_an_ordinary_table(table):
+    assert fit_spec(table(column("v", [0.3, 1.7, -2.2, 1e12])), "y")[1] == []
+
+
+def test_sizes_near_the_ends_of_float64_neither_warn_nor_fail(table):
+    spec, notes = fit_spec(table(column("v", ["1.7e308", "-1.7e308", "5e-324"])), "y")
+    assert notes == []
+    assert spec.features(table(column("v", ["5e-324", "0"]))).shape == (2, 1)
