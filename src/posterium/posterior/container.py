@@ -84,7 +84,7 @@ def write(path: PathLike, arrays: Mapping[str, Any], meta: Any) -> None:
     try:
         _write_synced(temporary, parts)
         os.replace(temporary, target)
-        _sync_directory(target.parent)
+        sync_directory(target.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
@@ -180,7 +180,8 @@ def _write_synced(path: Path, parts: list[Any]) -> None:
         os.close(handle)
 
 
-def _sync_directory(path: Path) -> None:
+def sync_directory(path: PathLike) -> None:
+    """Bring the names in a directory to the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
