@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from posterium._struct import RECORDS, _name, fields, is_record
@@ -198,7 +199,7 @@ class _Reader:
             return node
         tags = {
             "array": lambda n: self.arrays[n["array"]],
-            "key": lambda n: jax.random.wrap_key_data(self.arrays[n["key"]], impl=n["impl"]),
+            "key": self._key,
             "float": lambda n: float(n["float"]),
             "tuple": lambda n: tuple(self.decode(n["tuple"])),
             "dict": lambda n: {self.decode(k): self.decode(v) for k, v in n["dict"]},
@@ -209,6 +210,9 @@ class _Reader:
         if tag is None:
             raise FileError(f"its JSON has an entry of unknown kind: {sorted(node)}.")
         return tags[tag](node)
+
+    def _key(self, node: dict[str, Any]) -> jax.Array:
+        return jax.random.wrap_key_data(jnp.asarray(self.arrays[node["key"]]), impl=node["impl"])
 
     def _record(self, node: dict[str, Any]) -> Any:
         cls = RECORDS.get(node["record"])
