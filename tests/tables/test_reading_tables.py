@@ -39,7 +39,7 @@ def rows(table):
         PLAIN.replace(b"\n", b"\r"),
         b"\n" + PLAIN.replace(b"\n", b"\n\n") + b"  \n",
         gzip.compress(PLAIN),
-        b'"a", b\n"1",x \n 2,"y"\n',
+        b'"a", b\n"1",x \n 2,y',
         b"a,b,\n1,x,\n2,y,\n",
     ],
     ids=["plain", "no end", "mark", "crlf", "cr", "blank", "gzip", "quoted", "trailing comma"],

@@ -60,7 +60,7 @@ def parse(name: str, cells: Any) -> Column:
 
     lower = cells.str.to_lowercase()
     missing = lower.is_in(MISSING).to_numpy()
-    numeric = cells.str.contains(NUMBER).to_numpy() & ~missing
+    numeric = cells.str.contains(NUMBER).to_numpy()
     values = np.full(len(cells), np.nan)
     values[numeric] = cells.filter(numeric).cast(polars.Float64).to_numpy()
     if np.all(numeric | missing):

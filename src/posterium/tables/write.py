@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from posterium.posterior.container import sync_directory
 from posterium.tables.errors import UserError, plain
 
 SPECIAL = tuple("=+-@\t\r")
@@ -133,11 +134,7 @@ def _replace(path: str, content: bytes) -> None:
         if os.path.exists(part):
             os.remove(part)
         raise
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    sync_directory(folder)
 
 
 def as_csv(columns: Mapping[str, np.ndarray]) -> str:
