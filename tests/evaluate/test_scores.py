@@ -86,6 +86,14 @@ def test_calibration_error_equals_plain_loops():
         assert scores.ece(probs, y) == pytest.approx(ece_by_loops(probs, y), rel=1e-12)
 
 
+def test_calibration_bins_are_closed_on_the_right():
+    # 0.6 = 9/15 ends a bin: right with 0.55, wrong with 0.6 (same bin), wrong with 0.65 (the next)
+    top = np.array([0.55, 0.6, 0.65])
+    found = scores.ece(np.column_stack([top, 1 - top]), np.array([0, 1, 1]))
+    same_bin = abs((0.55 - 1) + (0.6 - 0))
+    assert found == pytest.approx((same_bin + 0.65) / 3, rel=1e-12)
+
+
 def test_calibration_error_of_certainty_is_the_error_rate():
     certain = np.eye(2)[TRUTH]
     assert scores.ece(certain, TRUTH) == 0

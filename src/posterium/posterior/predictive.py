@@ -110,6 +110,14 @@ class RegressionPredictive(Predictive[Components]):
 
     Every array has shape (n, k), or (n,) with `squeeze`. Quantiles, distribution function and CRPS
     are those of each output alone; `log_prob` is joint over the outputs of a row.
+
+    Examples
+    --------
+    >>> from posterium.posterior.components import GaussianComponents
+    >>> two_draws = GaussianComponents(np.array([-1.0, 1.0]).reshape(2, 1, 1), 3.0)
+    >>> predictive = RegressionPredictive(lambda: [two_draws], (1, 1), squeeze=True)
+    >>> predictive.sd, predictive.epistemic_var
+    (array([2.]), array([1.]))
     """
 
     def __init__(
