@@ -1,0 +1,56 @@
+"""Bayesian neural networks: data in, predictions with uncertainty out.
+
+Public names are imported when first used, so that `import posterium` is quick.
+"""
+
+import importlib
+from importlib.metadata import version as _version
+from typing import Any
+
+_HOME = {
+    "fit": "driver.fit",
+    "predict": "posterior.predict",
+    "save": "posterior.store",
+    "load": "posterior.store",
+    "Fit": "posterior.fit",
+    "Verdict": "posterior.fit",
+    "Model": "model.model",
+    "Data": "model.data",
+    "Stream": "model.data",
+    "as_data": "model.data",
+    "Weights": "model.weights",
+    "learn": "model.hyper",
+    "MLP": "model.network",
+    "Functions": "model.network",
+    "Linear": "model.features",
+    "Affine": "model.features",
+    "Polynomial": "model.features",
+    "Fourier": "model.features",
+    "Flat": "model.prior",
+    "Normal": "model.prior",
+    "HalfNormal": "model.prior",
+    "HalfCauchy": "model.prior",
+    "Gaussian": "model.likelihood",
+    "HeteroscedasticGaussian": "model.likelihood",
+    "Bernoulli": "model.likelihood",
+    "Categorical": "model.likelihood",
+    "MAP": "methods.map",
+    "MLE": "methods.map",
+    "Ensemble": "combinators.ensemble",
+}
+
+__all__ = [*_HOME, "__version__"]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its home."""
+    if name == "__version__":
+        return _version("posterium")
+    if name not in _HOME:
+        raise AttributeError(f"module 'posterium' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"posterium.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -1,0 +1,54 @@
+"""Records: frozen dataclasses that are also JAX pytrees.
+
+Every noun of the library is a record. Fields made with `static` belong to the structure of the
+tree (they select a compiled program and must be hashable); all others are leaves or subtrees.
+"""
+
+import dataclasses
+from typing import Any, TypeVar, dataclass_transform
+
+import jax
+
+T = TypeVar("T")
+
+RECORDS: dict[str, type] = {}
+"""Every record class by name; what model files may name, and nothing else, is in here."""
+
+
+def static(**options: Any) -> Any:
+    """Declare a field of a record that is part of its structure, not a leaf."""
+    return dataclasses.field(metadata={"static": True}, **options)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
+def struct(cls: type[T]) -> type[T]:
+    """Make a class a frozen dataclass, register it as a pytree and as a storable record."""
+    cls = dataclasses.dataclass(frozen=True)(cls)
+    names = {True: [], False: []}
+    for field in dataclasses.fields(cls):
+        names[bool(field.metadata.get("static"))].append(field.name)
+    if RECORDS.setdefault(_name(cls), cls).__module__ != cls.__module__:
+        raise TypeError(f"Two records are called {cls.__name__}; a file could not tell them apart.")
+    RECORDS[_name(cls)] = cls
+    return jax.tree_util.register_dataclass(cls, names[False], names[True])
+
+
+def _name(cls: type) -> str:
+    """Return a built-in record's bare name; a user's carries its module."""
+    own = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+    return cls.__name__ if own else f"{cls.__module__}.{cls.__qualname__}"
+
+
+def replace(record: T, **changes: Any) -> T:
+    """Return a copy of a record with some fields changed."""
+    return dataclasses.replace(record, **changes)
+
+
+def is_record(value: Any) -> bool:
+    """Say whether a value is an instance of a registered record class."""
+    return RECORDS.get(_name(type(value))) is type(value)
+
+
+def fields(record: Any) -> dict[str, Any]:
+    """Return the fields of a record by name, in order of declaration."""
+    return {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}

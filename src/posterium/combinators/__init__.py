@@ -1,0 +1,1 @@
+"""A method in, a method out."""

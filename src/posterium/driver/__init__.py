@@ -1,0 +1,1 @@
+"""The protocols of inference and the only loop that runs them."""

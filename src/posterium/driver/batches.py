@@ -1,0 +1,162 @@
+"""Which rows each step sees: full data, shuffled minibatches, or the batches of a stream.
+
+The order depends on the key and the step only, never on how steps are grouped into chunks.
+"""
+
+import itertools
+import math
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import jax
+import numpy as np
+
+from posterium._struct import replace, struct
+from posterium.model.data import Batch, Data, Stream
+
+
+@struct
+class Plan:
+    """The batches of one chunk.
+
+    Parameters
+    ----------
+    whole
+        The rows that `rows` points into.
+    rows
+        Row numbers (capacity, b), -1 for padding; None when every step sees the whole.
+    epoch_end
+        True for steps that end a pass, (capacity,).
+    """
+
+    whole: Data
+    rows: Any
+    epoch_end: Any
+
+    def batch(self, step: int) -> Batch:
+        """Return the batch of one step of the chunk."""
+        rows = None if self.rows is None else self.rows[step]
+        part = self.whole if rows is None else self.whole.take(rows)
+        return Batch(part, rows, self.whole, self.epoch_end[step])
+
+
+class Source(Protocol):
+    """Where batches come from."""
+
+    first: Data
+    batch: int
+    per_epoch: int
+
+    def plan(self, start: int, count: int, capacity: int) -> Plan:
+        """Return the batches of steps `start` to `start + count`, padded to the capacity."""
+        ...
+
+
+def _epoch_ends(start: int, capacity: int, per_epoch: int) -> np.ndarray:
+    return (np.arange(start, start + capacity) + 1) % per_epoch == 0
+
+
+class FullData:
+    """Every step sees all rows."""
+
+    def __init__(self, data: Data) -> None:
+        self.first, self.batch, self.per_epoch = data, 0, 1
+
+    def plan(self, start: int, count: int, capacity: int) -> Plan:
+        return Plan(self.first, None, np.ones(capacity, bool))
+
+
+class Shuffled:
+    """Minibatches of a fresh permutation of the rows in every epoch."""
+
+    def __init__(self, key: jax.Array, data: Data, batch_size: int) -> None:
+        self.seed = [int(word) for word in np.asarray(jax.random.key_data(key)).ravel()]
+        self.n = len(data.x)
+        self.first, self.batch = data, batch_size
+        self.per_epoch = math.ceil(self.n / batch_size)
+        self._epoch: tuple[int, np.ndarray] | None = None
+
+    def _rows_of(self, epoch: int) -> np.ndarray:
+        """Return the rows of one epoch, (per_epoch, b), the short last batch padded with -1."""
+        if self._epoch is None or self._epoch[0] != epoch:
+            order = np.random.default_rng([*self.seed, epoch]).permutation(self.n)
+            padded = np.full(self.per_epoch * self.batch, -1, np.int32)
+            padded[: self.n] = order
+            self._epoch = epoch, padded.reshape(self.per_epoch, self.batch)
+        return self._epoch[1]
+
+    def plan(self, start: int, count: int, capacity: int) -> Plan:
+        rows = np.full((capacity, self.batch), -1, np.int32)
+        at = 0
+        while at < count:
+            epoch, within = divmod(start + at, self.per_epoch)
+            part = self._rows_of(epoch)[within : within + count - at]
+            rows[at : at + len(part)] = part
+            at += len(part)
+        return Plan(self.first, rows, _epoch_ends(start, capacity, self.per_epoch))
+
+
+class Streamed:
+    """The batches of a stream, read in order, pass after pass."""
+
+    def __init__(self, stream: Stream, dtype: Any) -> None:
+        self.stream, self.dtype, self.batch = stream, dtype, stream.batch_size
+        self.per_epoch = math.ceil(stream.size / stream.batch_size)
+        self._next: tuple[int, Iterator[Data]] = (0, iter(()))
+        self.first = next(self._open(0))
+
+    def _open(self, step: int) -> Iterator[Data]:
+        """Return the padded batches from one step on, skipping those before it."""
+        passes = (self._pass() for _ in itertools.count())
+        batches = itertools.chain.from_iterable(passes)
+        return itertools.islice(batches, step % self.per_epoch, None)
+
+    def _pass(self) -> Iterator[Data]:
+        count = 0
+        for x, y, *weight in self.stream.batches():
+            count += 1
+            yield self._padded(x, y, weight[0] if weight else np.ones(len(x)))
+        if count != self.per_epoch:
+            raise ValueError(
+                f"The stream must yield {self.per_epoch} batches a pass (size {self.stream.size}, "
+                f"batch size {self.batch}); it yielded {count}. Correct `size` or `batch_size`."
+            )
+
+    def _padded(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> Data:
+        short = self.batch - len(x)
+
+        def pad(array: np.ndarray) -> np.ndarray:
+            array = np.asarray(array)
+            if np.issubdtype(array.dtype, np.floating):
+                array = array.astype(self.dtype)
+            return np.pad(array, [(0, short)] + [(0, 0)] * (array.ndim - 1))
+
+        y = np.asarray(y)
+        if np.issubdtype(y.dtype, np.floating) and y.ndim == 1:
+            y = y[:, None]
+        size = np.asarray(self.stream.size, self.dtype)
+        return Data(pad(x), pad(y), pad(weight), size, self.stream.validation)
+
+    def plan(self, start: int, count: int, capacity: int) -> Plan:
+        if self._next[0] != start or start == 0:
+            self._next = start, self._open(start)
+        parts = list(itertools.islice(self._next[1], count))
+        self._next = start + count, self._next[1]
+        parts += [parts[-1]] * (capacity - count)
+        x, y, weight = (np.concatenate([getattr(p, f) for p in parts]) for f in ("x", "y", "weight"))
+        rows = np.arange(capacity * self.batch, dtype=np.int32).reshape(capacity, self.batch)
+        whole = replace(self.first, x=x, y=y, weight=weight)
+        return Plan(whole, rows, _epoch_ends(start, capacity, self.per_epoch))
+
+
+def source(key: jax.Array, data: Data | Stream, batch_size: int | None, dtype: Any) -> Source:
+    """Return where the batches of a phase come from.
+
+    A batch size of None, or of at least the number of rows, means all rows at every step; a
+    stream keeps its own batches.
+    """
+    if isinstance(data, Stream):
+        return Streamed(data, dtype)
+    if batch_size is None or batch_size >= len(data.x):
+        return FullData(data)
+    return Shuffled(key, data, batch_size)

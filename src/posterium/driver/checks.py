@@ -1,0 +1,67 @@
+"""What can be refused before anything is computed."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from posterium.model.data import Data, Stream
+from posterium.model.model import Model
+
+
+def check_model(model: Model, data: Data | Stream) -> None:
+    """Refuse a model whose network, likelihood and target do not fit together.
+
+    Raises
+    ------
+    ValueError
+        When the network gives another number of outputs than the likelihood needs, when the
+        target is of the wrong kind, or when a class index is out of range.
+    """
+    if isinstance(data, Stream):
+        return
+    f = _outputs(model, data)
+    likelihood = type(model.likelihood).__name__
+    if f.ndim != 2 or f.shape[0] != len(data.x):
+        raise ValueError(
+            f"The network must map x {data.x.shape} to f (n, k); it gives {f.shape}. "
+            "Batch in, batch out: one row of outputs a row of inputs."
+        )
+    if model.likelihood.task == "classification":
+        _check_classes(model, data, f.shape[1], likelihood)
+        return
+    if not np.issubdtype(data.y.dtype, np.floating):
+        raise ValueError(
+            f"{likelihood} expects a target of numbers (float); got {data.y.dtype}. "
+            "Convert y with y.astype(float), or use Bernoulli() or Categorical() for classes."
+        )
+    needed = model.likelihood.outputs(data.y.shape[1])
+    if f.shape[1] != needed:
+        raise ValueError(
+            f"{likelihood} with {data.y.shape[1]} target column(s) needs a network with {needed} "
+            f"output(s); it has {f.shape[1]}. Set outputs={needed} on the network."
+        )
+
+
+def _outputs(model: Model, data: Data) -> Any:
+    def forward(key: jax.Array, x: Any) -> Any:
+        return model.network.apply(model.network.init(key, x), x)[0]
+
+    return jax.eval_shape(forward, jax.random.key(0), data.x)
+
+
+def _check_classes(model: Model, data: Data, outputs: int, likelihood: str) -> None:
+    if np.issubdtype(data.y.dtype, np.floating) or data.y.ndim != 1:
+        raise ValueError(
+            f"{likelihood} expects class indices (n,) of an integer type; got {data.y.dtype} of "
+            f"shape {data.y.shape}. Number the classes from 0."
+        )
+    classes = 2 if outputs == 1 else outputs
+    needed = model.likelihood.outputs(classes)
+    low, high = int(np.min(data.y)), int(np.max(data.y))
+    if needed != outputs or low < 0 or high >= classes:
+        raise ValueError(
+            f"{likelihood} on a network with {outputs} output(s) needs class indices from 0 to "
+            f"{classes - 1}; got {low} to {high}. Set outputs on the network to 1 for Bernoulli, "
+            "or to the number of classes for Categorical."
+        )

@@ -1,0 +1,192 @@
+"""The door: `fit` turns (key, model, data, method) into a Fit; the only loop of the library."""
+
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import numpy as np
+
+from posterium.driver import batches, program
+from posterium.driver.checks import check_model
+from posterium.driver.journal import Chapter, Journal
+from posterium.driver.protocol import Method, Phase
+from posterium.driver.watch import Callback, Interrupted, ProgressBar, Report, interrupts
+from posterium.model.data import Data, Stream
+from posterium.model.model import Model
+from posterium.numerics import trees
+from posterium.posterior.fit import Fit, Verdict
+
+CHUNK_SECONDS = 1.0
+PROBE_STEPS = 32
+
+
+def fit(
+    key: jax.Array,
+    model: Model,
+    data: Data | Stream,
+    method: Method,
+    *,
+    start: Any = None,
+    precision: str | None = None,
+    checkpoint: str | None = None,
+    callbacks: Sequence[Callback] = (),
+    progress: bool = False,
+) -> Fit:
+    """Return what the data say about a model, by a method.
+
+    Parameters
+    ----------
+    key
+        Typed random key, `jax.random.key(0)`. Same key, data, versions and device count: same
+        bits on CPU.
+    model
+        Network, prior and likelihood.
+    data
+        From `as_data`, or a `Stream`.
+    method
+        What to do, for example `MAP()` or `Ensemble(MAP(), 5)`.
+    start
+        Weights to start from, or None to draw them from the network.
+    precision
+        ``"float32"`` or ``"float64"``; None takes the method's own.
+    checkpoint
+        Folder to keep checkpoints in. A fit that was killed and is started again with the same
+        arguments continues there, to the same bits.
+    callbacks
+        Called between chunks of steps (about a second each) with a `Report`; one that returns
+        True ends the running phase.
+    progress
+        Show a progress bar.
+
+    Returns
+    -------
+    Fit
+        Its `verdict` says whether to trust it: failure is a value here.
+
+    Raises
+    ------
+    ValueError
+        When the network's outputs do not suit likelihood and target, or the method refuses the
+        model.
+    Interrupted
+        After SIGINT or SIGTERM, when the chunk is finished and the checkpoint written.
+
+    Examples
+    --------
+    >>> import jax, numpy as np
+    >>> from posterium import MAP, MLP, Gaussian, Model, Normal, as_data, fit
+    >>> x = np.linspace(-1, 1, 20)[:, None]
+    >>> model = Model(MLP(hidden=(8,)), Normal(), Gaussian())
+    >>> fit(jax.random.key(0), model, as_data(x, x**2), MAP(steps=50)).verdict.status
+    'ok'
+    """
+    precision = precision or method.precision
+    if precision not in ("float32", "float64"):
+        raise ValueError(f"precision must be 'float32' or 'float64'; got {precision!r}.")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(jax.enable_x64(precision == "float64"))
+        model, data, start = trees.cast((model, data, start), np.dtype(precision))
+        check_model(model, data)
+        identity = {"key": key, "model": model, "data": data, "method": method, "start": start}
+        journal = stack.enter_context(Journal(checkpoint, identity, precision))
+        watchers = list(callbacks)
+        if progress:
+            watchers.insert(0, stack.enter_context(ProgressBar()))
+        stopping = stack.enter_context(interrupts())
+        run = Run(key, data, np.dtype(precision), journal, watchers, stopping)
+        return run.all(method, model, start)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One fit in progress: what stays the same over its phases."""
+
+    key: jax.Array
+    data: Data | Stream
+    dtype: np.dtype
+    journal: Journal
+    watchers: list[Callback]
+    stopping: Callable[[], bool]
+
+    def all(self, method: Method, model: Model, start: Any) -> Fit:
+        """Run the phases one after another, from where the journal stands."""
+        info: dict[str, Any] = {}
+        verdicts = []
+        for number, phase in enumerate(method.phases(model, self.data)):
+            record, verdict, start, model = self.one(number, phase, model, start)
+            name = phase.name if phase.name not in info else f"{phase.name}_{number + 1}"
+            info[name] = record
+            verdicts.append(verdict)
+        posterior, model = trees.to_numpy((start, model))
+        info |= program.evidence(posterior, model)
+        verdict = Verdict.merge(verdicts)
+        return Fit(posterior, model, info, verdict, type(method).__name__, self.dtype.name)
+
+    def one(
+        self, number: int, phase: Phase, model: Model, start: Any
+    ) -> tuple[dict[str, np.ndarray], Verdict, Any, Model]:
+        """Run one phase; return its records, its verdict, what it ends with, and the model.
+
+        For a phase that was over before this process began, the last two are shapes only: the
+        next phase reads its own start.
+        """
+        key, source = self.opening(number, phase)
+        batch = source.plan(0, 1, 1).batch(0)
+        shape = jax.eval_shape(program.init, phase, key, model, source.first, start)
+        record = program.record_shape(phase, shape, model, batch)
+        chapter = self.journal.chapter(number, record, (shape, start, model))
+        if chapter.verdict is not None:
+            info, kept = chapter.joined()
+            ended = jax.eval_shape(program.end, phase, shape, kept, model, source.first)
+            return info, chapter.verdict, *ended
+        state, start, model = chapter.position
+        if state is None:
+            state = program.init(phase, jax.random.fold_in(key, 0), model, source.first, start)
+        chapter.position = state, start, model
+        longest = program.capacity(phase, trees.nbytes(record) + trees.nbytes(batch.part))
+        self.steps(phase, chapter, source, jax.random.fold_in(key, 1), longest)
+        info, kept = chapter.joined()
+        ended, model = program.end(phase, chapter.position[0], kept, model, source.first)
+        verdict = phase.judge(info, trees.to_numpy(ended))
+        self.journal.finish(chapter, verdict, ended, model)
+        return info, verdict, ended, model
+
+    def opening(self, number: int, phase: Phase) -> tuple[jax.Array, batches.Source]:
+        """Return the key of a phase and where its batches come from."""
+        key = jax.random.fold_in(self.key, number)
+        return key, batches.source(key, self.data, phase.batch_size, self.dtype)
+
+    def steps(
+        self, phase: Phase, chapter: Chapter, source: batches.Source, key: jax.Array, longest: int
+    ) -> None:
+        """Run the steps of a phase in chunks of about a second, with everything in between."""
+        count, timed = min(PROBE_STEPS, longest), False
+        while chapter.step < phase.steps:
+            count = min(count, phase.steps - chapter.step)
+            began = time.perf_counter()
+            plan = source.plan(chapter.step, count, longest)
+            state, start, model = chapter.position
+            ran, state, record = program.advance(
+                phase, state, key, model, plan, chapter.step, count
+            )
+            seconds = time.perf_counter() - began
+            chapter.step += ran
+            chapter.position = state, start, model
+            self.journal.note(chapter, record)
+            if self.stopping():
+                self.journal.save(chapter)
+                raise Interrupted(f"Stopped in phase {phase.name} after step {chapter.step}.")
+            if self.watch(phase, chapter, record[0]) or ran < count:
+                break
+            if timed or seconds > CHUNK_SECONDS:
+                count = int(np.clip(CHUNK_SECONDS * count / seconds, 1, longest))
+            timed = True
+
+    def watch(self, phase: Phase, chapter: Chapter, info: dict[str, np.ndarray]) -> bool:
+        """Tell the callbacks; say whether the phase shall end here."""
+        report = Report(phase.name, chapter.step, phase.steps, info, chapter.position[0])
+        answers = [callback(report) for callback in self.watchers]
+        return any(answer is True for answer in answers) or phase.broken(info)

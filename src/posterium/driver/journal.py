@@ -1,0 +1,171 @@
+"""The journal of a fit: where every phase stands, in memory and, if asked, in checkpoints."""
+
+import time
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from types import TracebackType
+from typing import Any, Self
+
+import jax
+import numpy as np
+
+from posterium.driver.checkpoint import Checkpoints, fingerprint_of
+from posterium.numerics import trees
+from posterium.posterior.fit import Verdict
+
+SHARE = 0.05
+"""At most this share of the time goes into writing checkpoints."""
+
+
+@dataclass
+class Chapter:
+    """One phase: the steps done, what they recorded, and where it stands.
+
+    Parameters
+    ----------
+    number
+        Place of the phase in its method.
+    template
+        Shapes of what one step records.
+    records
+        Parts of the record, each stacked over its steps.
+    step
+        Steps done.
+    position
+        The state (None before the first step), what the phase started from, and the model.
+    verdict
+        What came of it, when the phase is over.
+    """
+
+    number: int
+    template: Any
+    records: list[Any] = field(default_factory=list)
+    step: int = 0
+    position: tuple[Any, Any, Any] = (None, None, None)
+    verdict: Verdict | None = None
+
+    def joined(self) -> tuple[dict[str, np.ndarray], Any]:
+        """Return (info, kept) stacked over all steps."""
+        empty = jax.tree.map(lambda s: np.zeros((0, *s.shape), s.dtype), self.template)
+        return jax.tree.map(lambda *parts: np.concatenate(parts), empty, *self.records)
+
+
+class Journal:
+    """What was done so far, chapter by chapter; kept in a folder when one is given.
+
+    Used as a context manager: it holds the folder's lock.
+    """
+
+    def __init__(self, directory: str | None, identity: dict[str, Any], precision: str) -> None:
+        self._files: Checkpoints | None = None
+        if directory is not None:
+            marks = {name: fingerprint_of(value) for name, value in identity.items()}
+            marks |= {"precision": precision, "devices": str(jax.device_count())}
+            marks |= {f"version of {name}": _version(name) for name in ("posterium", "jax", "jaxlib")}
+            self._files = Checkpoints(directory, marks)
+        self._saved: tuple[dict[str, np.ndarray], dict[str, Any]] | None = None
+        self._unwritten: list[Any] = []
+        self._verdicts: list[Verdict] = []
+        self._next_save = 0.0
+
+    def __enter__(self) -> Self:
+        """Lock the folder and read where the fit stands."""
+        if self._files is not None:
+            self._files.open()
+            self._saved = self._files.latest()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Release the folder."""
+        if self._files is not None:
+            self._files.close()
+
+    def chapter(self, number: int, template: Any, position: tuple[Any, Any, Any]) -> Chapter:
+        """Return the chapter of a phase as far as it was written.
+
+        `position` gives the shapes of its state, and start and model as they are.
+        """
+        chapter = Chapter(number, template, position=(None, *position[1:]))
+        if self._files is None or self._saved is None or number > self._saved[1]["phase"]:
+            return chapter
+        arrays, meta = self._saved
+        chapter.records = [_fill(template, c) for c in self._files.chunks(f"phase-{number}")]
+        if number < meta["phase"]:
+            chapter.verdict = Verdict(*(_tuples(v) for v in meta["verdicts"][number]))
+            self._verdicts.append(chapter.verdict)
+            return chapter
+        chapter.step = meta["step"]
+        shapes = position if meta["started"] else (None, *position[1:])
+        chapter.position = _fill(shapes, arrays)
+        return chapter
+
+    def note(self, chapter: Chapter, record: Any) -> None:
+        """Add what a chunk of steps recorded; write a checkpoint when it is time for one."""
+        chapter.records.append(record)
+        self._unwritten.append(record)
+        if time.monotonic() >= self._next_save:
+            self.save(chapter)
+
+    def finish(self, chapter: Chapter, verdict: Verdict, start: Any, model: Any) -> None:
+        """Close a chapter, and write where the next one starts."""
+        self._verdicts.append(verdict)
+        chapter.verdict = verdict
+        self._flush(chapter.number)
+        self.save(Chapter(chapter.number + 1, None, position=(None, start, model)))
+
+    def save(self, chapter: Chapter) -> None:
+        """Write a checkpoint."""
+        if self._files is None:
+            return
+        began = time.monotonic()
+        self._flush(chapter.number)
+        meta = {
+            "phase": chapter.number,
+            "step": chapter.step,
+            "started": chapter.position[0] is not None,
+            "verdicts": [[v.status, v.reasons, v.advice] for v in self._verdicts],
+        }
+        self._files.save(_leaves(chapter.position), meta)
+        now = time.monotonic()
+        self._next_save = now + (now - began) / SHARE
+
+    def _flush(self, number: int) -> None:
+        """Append the records that no chunk file holds yet."""
+        if self._files is not None and self._unwritten:
+            joined = jax.tree.map(lambda *parts: np.concatenate(parts), *self._unwritten)
+            self._files.append(f"phase-{number}", _leaves(joined))
+        self._unwritten = []
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _leaves(tree: Any) -> dict[str, np.ndarray]:
+    """Return the leaves by number, keys as their data."""
+    leaves = jax.tree.leaves(tree)
+    data = [jax.random.key_data(leaf) if trees.is_key(leaf) else leaf for leaf in leaves]
+    return {f"{i:05d}": np.asarray(leaf) for i, leaf in enumerate(data)}
+
+
+def _fill(template: Any, arrays: dict[str, np.ndarray]) -> Any:
+    """Return a tree like the template with the leaves of a file."""
+    leaves, structure = jax.tree.flatten(template)
+    found = [arrays[f"{i:05d}"] for i in range(len(leaves))]
+    keyed = [
+        jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf)) if trees.is_key(leaf) else array
+        for leaf, array in zip(leaves, found, strict=True)
+    ]
+    return jax.tree.unflatten(structure, keyed)

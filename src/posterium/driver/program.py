@@ -1,0 +1,109 @@
+"""The compiled programs of a phase: start, a chunk of steps, end.
+
+The functions are jitted once, at module level, with the phase and the model as arguments: a
+second fit of equal shapes finds them compiled.
+"""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posterium.driver.batches import Plan
+from posterium.driver.protocol import Phase
+from posterium.model.data import Batch, Data
+from posterium.model.model import Model
+from posterium.numerics import trees
+from posterium.posterior.posterior import GaussianPosterior, Mixture
+
+LONGEST_CHUNK = 4096
+CHUNK_BYTES = 2**26
+
+
+@jax.jit
+def init(phase: Phase, key: jax.Array, model: Model, data: Data, start: Any) -> Any:
+    """Return the first state of a phase."""
+    return phase.init(key, model, data, start)
+
+
+@jax.jit
+def end(phase: Phase, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
+    """Return what a phase ends with, and the model as learned."""
+    return phase.end(state, kept, model, data)
+
+
+@jax.jit
+def _advance(
+    phase: Phase,
+    state: Any,
+    key: jax.Array,
+    model: Model,
+    plan: Plan,
+    first: jax.Array,
+    count: jax.Array,
+) -> tuple[jax.Array, Any, Any]:
+    capacity = len(plan.epoch_end)
+
+    def one(i: jax.Array, state: Any) -> tuple[Any, Any]:
+        key_i = jax.random.fold_in(key, first + i)
+        state, info = phase.step(key_i, state, model, plan.batch(i))
+        return state, (info, phase.keep(state))
+
+    def body(carry: tuple[jax.Array, Any, Any]) -> tuple[jax.Array, Any, Any]:
+        i, state, record = carry
+        state, new = one(i, state)
+        return i + 1, state, jax.tree.map(lambda all_, x: all_.at[i].set(x), record, new)
+
+    def going(carry: tuple[jax.Array, Any, Any]) -> jax.Array:
+        i, state, _ = carry
+        return (i < count) & ~jnp.all(phase.done(state))
+
+    shapes = jax.eval_shape(one, first, state)[1]
+    record = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
+    return jax.lax.while_loop(going, body, (jnp.zeros_like(count), state, record))
+
+
+def advance(
+    phase: Phase, state: Any, key: jax.Array, model: Model, plan: Plan, first: int, count: int
+) -> tuple[int, Any, Any]:
+    """Run at most `count` steps; return how many were run, the state, and what was recorded.
+
+    The record is (info, kept), stacked over the steps that were run, in host memory.
+    """
+    ran, state, record = _advance(
+        phase, state, key, model, plan, jnp.int32(first), jnp.int32(count)
+    )
+    ran = int(ran)
+    return ran, state, jax.tree.map(lambda part: np.asarray(part)[:ran], record)
+
+
+def record_shape(phase: Phase, state: Any, model: Model, batch: Batch) -> Any:
+    """Return the shapes of what one step records: (info, kept)."""
+
+    def one(state: Any, model: Model, batch: Batch) -> Any:
+        state, info = phase.step(jax.random.key(0), state, model, batch)
+        return info, phase.keep(state)
+
+    return jax.eval_shape(one, state, model, batch)
+
+
+def capacity(phase: Phase, bytes_a_step: int) -> int:
+    """Return the longest chunk of a phase: the memory of its records and batches decides."""
+    return max(1, min(LONGEST_CHUNK, phase.steps, CHUNK_BYTES // max(bytes_a_step, 1)))
+
+
+@jax.jit
+def _log_evidence(posterior: GaussianPosterior, model: Model) -> jax.Array:
+    return posterior.log_evidence(model)
+
+
+def evidence(posterior: Any, model: Model) -> dict[str, np.ndarray]:
+    """Return the log evidence of a fit in nats as a record, one a member; {} where it has none."""
+    if isinstance(posterior, Mixture):
+        members = [evidence(*posterior.member(i)) for i in range(posterior.size())]
+        found = [m["log_evidence"] for m in members if m]
+        return {"log_evidence": np.stack(found)} if found else {}
+    if not isinstance(posterior, GaussianPosterior) or posterior.curvature is None:
+        return {}
+    return {"log_evidence": np.asarray(_log_evidence(posterior, model))}

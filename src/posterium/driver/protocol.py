@@ -1,0 +1,101 @@
+"""What a method is: phases, each a set of pure functions over a state.
+
+The driver compiles one program a phase and runs every fit of the library through it. A phase is
+a record, so its numbers (step sizes, patience) are leaves: changing them compiles nothing new.
+"""
+
+import abc
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posterium.model.data import Batch, Data
+from posterium.model.model import Model
+from posterium.posterior.fit import Verdict
+
+State = Any
+Info = dict[str, jax.Array]
+
+
+class Phase(abc.ABC):
+    """One stage of a method.
+
+    Subclasses are records. `steps` and `batch_size` select a program and are static.
+    All functions are pure and traceable; they may be vmapped over members.
+    """
+
+    name: ClassVar[str]
+    steps: int
+    batch_size: int | None
+
+    @abc.abstractmethod
+    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> State:
+        """Return the first state. `start` is what the phase before ended with, or None.
+
+        For a stream, `data` holds the rows of its first batch and the size of the whole.
+        """
+
+    @abc.abstractmethod
+    def step(
+        self, key: jax.Array, state: State, model: Model, batch: Batch
+    ) -> tuple[State, Info]:
+        """Return the next state and what to record: scalars by name, the same at every step."""
+
+    @abc.abstractmethod
+    def end(self, state: State, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
+        """Return the posterior, or the start of the next phase, and the model as learned.
+
+        `kept` holds what `keep` returned, stacked over the steps, or None.
+        """
+
+    def done(self, state: State) -> jax.Array:
+        """Say whether to stop before `steps` are over; one boolean a member."""
+        return jnp.zeros((), bool)
+
+    def keep(self, state: State) -> Any:
+        """Return what to store of this step, a draw say, or None."""
+        return None
+
+    def broken(self, info: dict[str, np.ndarray]) -> bool:
+        """Say whether to stop at once: the objective is not finite in any member."""
+        objective = info.get("objective")
+        if objective is None or not len(objective):
+            return False
+        return not np.isfinite(objective[-1]).any()
+
+    def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
+        """Judge the finished phase by its records and what it ended with (both on the host).
+
+        For phases under an ensemble it is called once a member.
+        """
+        return judge_finite(info)
+
+
+def judge_finite(info: dict[str, np.ndarray]) -> Verdict:
+    """Fail a phase whose objective stopped being finite; say where."""
+    objective = info.get("objective", np.zeros(0))
+    bad = np.flatnonzero(~np.isfinite(objective))
+    if not len(bad):
+        return Verdict()
+    last = f"{objective[bad[0] - 1]:.4g}" if bad[0] else "none"
+    reason = f"The objective was not finite at step {bad[0]} (last finite value: {last})."
+    advice = (
+        "Lower the learning rate, standardise inputs and target, or raise the floor of the noise."
+    )
+    return Verdict("failed", (reason,), (advice,))
+
+
+@runtime_checkable
+class Method(Protocol):
+    """How we reason: a record that knows its phases.
+
+    `precision` is what the method computes in unless the user says otherwise.
+    """
+
+    precision: ClassVar[str]
+
+    def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
+        """Return the phases for a model and data (which may be checked here, not computed with)."""
+        ...

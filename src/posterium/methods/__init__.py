@@ -1,0 +1,1 @@
+"""How we reason: one file is one method."""

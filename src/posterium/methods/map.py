@@ -1,0 +1,101 @@
+r"""Maximum a posteriori and maximum likelihood: one best set of weights.
+
+.. math:: \hat w = \arg\max_w \log p(w) + \sum_i \log p(y_i \mid f(x_i; w))
+"""
+
+from typing import Any, ClassVar
+
+from posterium._struct import static, struct
+from posterium.driver.protocol import Phase
+from posterium.methods.optimise import Descent, Optimiser
+from posterium.methods.polish import Polish
+from posterium.model import hyper
+from posterium.model.data import Data
+from posterium.model.model import Model
+
+
+@struct
+class MAP:
+    """The mode of the posterior, by stochastic gradients and, if asked, a polish.
+
+    Free hyper-parameters of the likelihood (a learned noise scale) are optimised with the
+    weights. A free prior precision without a prior of its own is refused: the joint density is
+    unbounded in it. Restarts are an ensemble: `Ensemble(MAP(), 5)`.
+
+    Parameters
+    ----------
+    steps
+        Steps at most.
+    learning_rate
+        Highest learning rate, on the objective per row.
+    optimiser
+        ``"adam"``, ``"sgd"``, ``"momentum"`` or ``"rmsprop"``.
+    schedule
+        ``"constant"``, or ``"cosine"`` or ``"linear"`` decay to 0.
+    batch_size
+        Rows a step; None for all.
+    clip
+        Largest norm of a gradient; None for no limit.
+    validation
+        Share of the rows held out for early stopping; 0 for none.
+    patience
+        Epochs without a better held-out score after which to stop.
+    polish
+        ``"newton"`` or ``"lbfgs"`` ends at the mode to machine accuracy (give
+        ``precision="float64"``); None leaves the weights where the gradients took them.
+    betas
+        Decay rates of Adam's two moments.
+    use_prior
+        False leaves the prior out; `MLE(...)` reads better.
+    """
+
+    steps: int = static(default=2000)
+    learning_rate: Any = 1e-2
+    optimiser: str = static(default="adam")
+    schedule: str = static(default="cosine")
+    batch_size: int | None = static(default=None)
+    clip: Any = None
+    validation: float = static(default=0.0)
+    patience: Any = 50
+    polish: str | None = static(default=None)
+    betas: tuple[Any, Any] = (0.9, 0.999)
+    use_prior: bool = static(default=True)
+
+    precision: ClassVar[str] = "float32"
+
+    def __post_init__(self) -> None:
+        if self.polish is not None and self.validation:
+            raise ValueError(
+                "Expected validation=0 with a polish: it ends at the mode of all rows, where early "
+                "stopping would not. Leave one of them out."
+            )
+
+    def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
+        if self.use_prior:
+            refuse_unbounded(model)
+        descent = Descent(
+            Optimiser(self.optimiser, self.learning_rate, self.schedule, self.clip, self.betas),
+            self.steps,
+            self.batch_size,
+            self.use_prior,
+            self.validation,
+            self.patience,
+        )
+        if self.polish is None:
+            return (descent,)
+        return descent, Polish(self.polish, use_prior=self.use_prior)
+
+
+def MLE(**settings: Any) -> MAP:  # noqa: N802 (reads as the method it is)
+    """Return the method that maximises the likelihood: `MAP` with the prior left out."""
+    return MAP(use_prior=False, **settings)
+
+
+def refuse_unbounded(model: Model) -> None:
+    """Refuse free hyper-parameters of the prior that have no prior of their own."""
+    if any(h.prior is None for h in hyper.learned(model.prior)):
+        raise ValueError(
+            "MAP expects a fixed prior precision, or a free one with a prior of its own; the joint "
+            "density grows without bound in a free one. Use Evidence(Laplace()), Evidence(Exact()) "
+            "or VI(), or fix the precision."
+        )

@@ -1,0 +1,250 @@
+"""Descent: the phase of minibatch optimisation that several methods share.
+
+It climbs the log joint per row, (log prior + log likelihood) / N, in the weights and in the free
+hyper-parameters of the likelihood, with early stopping on held-out rows.
+"""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from posterium._struct import replace, static, struct
+from posterium.driver.protocol import Info, Phase
+from posterium.model import hyper
+from posterium.model.data import Batch, Data
+from posterium.model.model import Model
+from posterium.model.weights import Weights
+from posterium.numerics import trees
+from posterium.posterior.posterior import Point
+
+OPTIMISERS = ("adam", "sgd", "momentum", "rmsprop")
+SCHEDULES = ("constant", "cosine", "linear")
+
+
+@struct
+class Optimiser:
+    """Which optimiser, at which learning rate, on which schedule.
+
+    Parameters
+    ----------
+    name
+        ``"adam"``, ``"sgd"``, ``"momentum"`` (0.9, Nesterov) or ``"rmsprop"``.
+    learning_rate
+        The highest rate, on the objective per row.
+    schedule
+        ``"constant"``, or ``"cosine"`` or ``"linear"`` decay to 0 over the steps.
+    clip
+        Gradients are scaled down to at most this global norm; None leaves them.
+    betas
+        Decay rates of Adam's two moments.
+    """
+
+    name: str = static(default="adam")
+    learning_rate: Any = 1e-2
+    schedule: str = static(default="constant")
+    clip: Any = None
+    betas: tuple[Any, Any] = (0.9, 0.999)
+
+    def __post_init__(self) -> None:
+        if self.name not in OPTIMISERS:
+            raise ValueError(f"optimiser must be one of {', '.join(OPTIMISERS)}; got {self.name!r}.")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(
+                f"schedule must be one of {', '.join(SCHEDULES)}; got {self.schedule!r}."
+            )
+
+    def build(self, steps: int) -> optax.GradientTransformation:
+        """Return the optax transformation for a run of so many steps."""
+        rate = self._rate(steps)
+        made = {
+            "adam": lambda: optax.adam(rate, b1=self.betas[0], b2=self.betas[1]),
+            "sgd": lambda: optax.sgd(rate),
+            "momentum": lambda: optax.sgd(rate, momentum=0.9, nesterov=True),
+            "rmsprop": lambda: optax.rmsprop(rate),
+        }[self.name]()
+        if self.clip is None:
+            return made
+        return optax.chain(optax.clip_by_global_norm(self.clip), made)
+
+    def _rate(self, steps: int) -> Any:
+        if self.schedule == "cosine":
+            return lambda t: self.learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * t / steps))
+        if self.schedule == "linear":
+            return lambda t: self.learning_rate * (1 - t / steps)
+        return self.learning_rate
+
+
+@struct
+class Watch:
+    """Early stopping: the best held-out score so far and the weights that had it.
+
+    Parameters
+    ----------
+    held
+        Rows held out of the fit, (v,).
+    mask
+        1 for rows that are fitted, 0 for held-out ones, (n,).
+    best
+        Weights and hyper-parameters with the best held-out score.
+    score
+        That score: mean log likelihood of the held-out rows, in nats.
+    latest
+        The latest score.
+    waited
+        Checks since then.
+    """
+
+    held: Any
+    mask: Any
+    best: Any
+    score: Any
+    latest: Any
+    waited: Any
+
+
+@struct
+class DescentState:
+    """Where a descent stands.
+
+    Parameters
+    ----------
+    params
+        The weights that move.
+    raws
+        Unconstrained coordinates of the free hyper-parameters.
+    state
+        The network's state.
+    optimiser
+        What optax remembers.
+    watch
+        Early stopping, or None without held-out rows.
+    """
+
+    params: Any
+    raws: Any
+    state: Any
+    optimiser: Any
+    watch: Watch | None
+
+
+@struct
+class Descent(Phase):
+    """Climb the log joint by stochastic gradients.
+
+    Parameters
+    ----------
+    optimiser
+        How to step.
+    steps
+        Steps at most.
+    batch_size
+        Rows a step; None for all.
+    use_prior
+        False leaves the prior out: maximum likelihood.
+    validation
+        Share of the rows held out for early stopping; 0 for none. Data with a validation part
+        of their own are watched on that.
+    patience
+        Checks (one an epoch) without improvement after which to stop.
+    """
+
+    optimiser: Optimiser = Optimiser()
+    steps: int = static(default=1000)
+    batch_size: int | None = static(default=None)
+    use_prior: bool = static(default=True)
+    validation: float = static(default=0.0)
+    patience: Any = 50
+
+    name: ClassVar[str] = "descent"
+
+    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> DescentState:
+        weights_key, held_key = jax.random.split(key)
+        weights = model.network.init(weights_key, data.x) if start is None else as_weights(start)
+        weights = trees.cast(weights, data.weight.dtype)
+        moving = weights.params, hyper.free(model)
+        watch = self._watch(held_key, data, moving)
+        optimiser = self.optimiser.build(self.steps).init(moving)
+        return DescentState(*moving, weights.state, optimiser, watch)
+
+    def _watch(self, key: jax.Array, data: Data, moving: Any) -> Watch | None:
+        n = len(data.x)
+        count = 0 if data.validation is not None else round(self.validation * n)
+        if data.validation is None and count == 0:
+            return None
+        held = jax.random.permutation(key, n)[:count]
+        mask = jnp.ones(n, data.weight.dtype).at[held].set(0)
+        low = jnp.full((), -jnp.inf, data.weight.dtype)
+        return Watch(held, mask, moving, low, low, jnp.zeros((), jnp.int32))
+
+    def step(
+        self, key: jax.Array, state: DescentState, model: Model, batch: Batch
+    ) -> tuple[DescentState, Info]:
+        part = batch.part if state.watch is None else fitted_part(state.watch, batch)
+
+        def objective(moving: Any) -> tuple[jax.Array, Any]:
+            params, raws = moving
+            here = hyper.fill(model, raws)
+            weights = Weights(params, state.state)
+            log_prior, log_likelihood, new = here.log_joint(weights, part, train=True)
+            total = log_likelihood + (log_prior if self.use_prior else 0)
+            return -total / part.size, (log_prior, log_likelihood, new)
+
+        moving = state.params, state.raws
+        (loss, (log_prior, log_likelihood, new)), slope = jax.value_and_grad(
+            objective, has_aux=True
+        )(moving)
+        updates, memory = self.optimiser.build(self.steps).update(slope, state.optimiser, moving)
+        params, raws = optax.apply_updates(moving, updates)
+        info = {"objective": -loss, "log_prior": log_prior, "log_likelihood": log_likelihood}
+        state = DescentState(params, raws, new, memory, state.watch)
+        if state.watch is not None:
+            watch = jax.lax.cond(
+                batch.epoch_end, lambda: check(state, model, batch), lambda: state.watch
+            )
+            state = replace(state, watch=watch)
+            info["held_out"] = watch.latest
+        return state, info
+
+    def done(self, state: DescentState) -> jax.Array:
+        if state.watch is None:
+            return jnp.zeros((), bool)
+        return state.watch.waited >= self.patience
+
+    def end(
+        self, state: DescentState, kept: Any, model: Model, data: Data
+    ) -> tuple[Point, Model]:
+        params, raws = (state.params, state.raws) if state.watch is None else state.watch.best
+        return Point(Weights(params, state.state)), hyper.fill(model, raws)
+
+
+def as_weights(start: Any) -> Weights:
+    """Return weights to start from: weights as they are, or the mode of a posterior."""
+    return start if isinstance(start, Weights) else start.mode()
+
+
+def fitted_part(watch: Watch, batch: Batch) -> Data:
+    """Return a batch without its held-out rows, as a part of the rows that are fitted."""
+    if batch.whole.validation is not None:
+        return batch.part
+    here = watch.mask if batch.rows is None else jnp.where(batch.rows >= 0, watch.mask[batch.rows], 0)
+    size = jnp.sum(watch.mask * batch.whole.weight)
+    return replace(batch.part, weight=batch.part.weight * here, size=size)
+
+
+def check(state: DescentState, model: Model, batch: Batch) -> Watch:
+    """Score the held-out rows, and keep the weights if they are the best so far."""
+    watch = state.watch
+    held = batch.whole.validation
+    if held is None:
+        held = batch.whole.take(watch.held)
+    weights = Weights(state.params, state.state)
+    f, _ = model.network.apply(weights, held.x)
+    row = hyper.fill(model, state.raws).likelihood.log_prob(f, held.y)
+    score = jnp.sum(held.weight * row) / jnp.sum(held.weight)
+    better = score > watch.score
+    best = trees.where(better, (state.params, state.raws), watch.best)
+    waited = jnp.where(better, 0, watch.waited + 1)
+    return replace(watch, best=best, score=jnp.maximum(score, watch.score), latest=score, waited=waited)

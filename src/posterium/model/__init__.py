@@ -1,0 +1,1 @@
+"""What we believe: network, prior, likelihood and data."""

@@ -1,0 +1,137 @@
+"""Data: rows with weights that remember how many there are in all; batches of them; streams."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posterium._struct import replace, static, struct
+
+
+@struct
+class Data:
+    """Inputs and targets, all of them or a part that remembers the whole.
+
+    Parameters
+    ----------
+    x
+        Inputs, (n, ...).
+    y
+        Targets: (n, k) numbers, or (n,) class indices.
+    weight
+        Weight of each row, (n,): 2 counts a row twice, 0 leaves it out.
+    size
+        Summed weight N of the whole data that these rows stand for.
+    validation
+        Rows that are not fitted but watched for early stopping, or None.
+    """
+
+    x: Any
+    y: Any
+    weight: Any
+    size: Any
+    validation: "Data | None" = None
+
+    def take(self, rows: jax.Array) -> "Data":
+        """Return some rows as a part of the same whole; row -1 is padding of weight 0."""
+        weight = jnp.where(rows >= 0, self.weight[rows], 0)
+        return replace(self, x=self.x[rows], y=self.y[rows], weight=weight)
+
+
+@struct
+class Batch:
+    """What one step sees: a part of the data, where it came from, and the end of an epoch.
+
+    Parameters
+    ----------
+    part
+        The rows of this step, remembering N.
+    rows
+        Their numbers in `whole`, (b,), -1 for padding; None when the part is the whole.
+    whole
+        All rows in memory (for a stream: those of the present chunk).
+    epoch_end
+        True when this step ends a pass over the data.
+    """
+
+    part: Data
+    rows: Any
+    whole: Data
+    epoch_end: Any
+
+
+@struct
+class Stream:
+    """Data too large for memory: a function that opens one pass of batches.
+
+    Parameters
+    ----------
+    batches
+        Called once an epoch; yields (x, y) or (x, y, weight) as NumPy arrays of at most
+        `batch_size` rows. It must yield the same batches at every call.
+    size
+        Number of rows (summed weight) of one pass.
+    batch_size
+        Rows of a full batch; a shorter last one is padded with weight 0.
+    validation
+        Rows in memory that are watched for early stopping, or None.
+    """
+
+    batches: Callable[[], Iterator[tuple[np.ndarray, ...]]] = static()
+    size: float = static()
+    batch_size: int = static()
+    validation: Data | None = None
+
+
+def as_data(x: Any, y: Any, *, weight: Any = None, validation: Data | None = None) -> Data:
+    """Return inputs and targets as checked `Data` in host memory.
+
+    Parameters
+    ----------
+    x
+        Inputs, (n, ...), finite.
+    y
+        Numbers (n,) or (n, k), finite; or class indices (n,) of an integer or boolean type.
+    weight
+        Weights of the rows, (n,), finite and not negative; None for 1 each. Rows of weight 0 are
+        dropped.
+    validation
+        Data to watch for early stopping.
+
+    Raises
+    ------
+    ValueError
+        When shapes disagree, a value is not finite, or no row is left.
+    """
+    x, y = np.asarray(x), np.asarray(y)
+    if x.ndim < 2:
+        raise ValueError(f"x must have shape (n, d); got {x.shape}. Use x[:, None] for one input.")
+    weight = np.ones(len(x)) if weight is None else np.asarray(weight, dtype=float)
+    if len(y) != len(x) or weight.shape != (len(x),):
+        raise ValueError(
+            f"x, y and weight must have the same number of rows; got {len(x)}, {len(y)} and "
+            f"{weight.shape}."
+        )
+    if np.issubdtype(y.dtype, np.floating):
+        y = y[:, None] if y.ndim == 1 else y
+    else:
+        y = y.astype(np.int32)
+    _check_finite(x=x, y=y, weight=weight)
+    if np.any(weight < 0) or not np.any(weight > 0):
+        raise ValueError("weight must not be negative, and at least one row must count.")
+    kept = weight > 0
+    if not kept.all():
+        x, y, weight = x[kept], y[kept], weight[kept]
+    return Data(x, y, weight, weight.sum(), validation)
+
+
+def _check_finite(**arrays: np.ndarray) -> None:
+    for name, array in arrays.items():
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            row = int(np.argwhere(~np.isfinite(array))[0][0])
+            raise ValueError(
+                f"{name} must be finite; row {row} (counted from 0) is not. "
+                "Drop the row or fill the value in."
+            )

@@ -1,0 +1,110 @@
+"""Hyper-parameters that are learned: leaves of the model marked as free.
+
+`learn(1.0)` in place of a number marks a positive hyper-parameter as free. Evidence takes its
+gradient, gradient methods optimise it, samplers sample it when it has a prior.
+"""
+
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posterium._struct import replace, struct
+
+
+class ScalePrior(Protocol):
+    """A density on the positive half line."""
+
+    def log_prob(self, value: jax.Array) -> jax.Array:
+        """Return the log density in nats."""
+        ...
+
+
+@struct
+class Learned:
+    """A free positive hyper-parameter: value = floor + exp(raw).
+
+    Parameters
+    ----------
+    raw
+        Unconstrained coordinate, where optimisers and samplers move.
+    floor
+        Lower bound of the value, in its own unit.
+    prior
+        Density of the value, or None for none. Its change of variables is accounted for.
+    """
+
+    raw: Any
+    floor: Any = 0.0
+    prior: Any = None
+
+    @property
+    def value(self) -> jax.Array:
+        """The hyper-parameter in its own unit."""
+        return self.floor + jnp.exp(self.raw)
+
+    def log_prior(self) -> jax.Array:
+        """Return the log density of `raw` in nats, the log-Jacobian included."""
+        if self.prior is None:
+            return jnp.zeros(())
+        return jnp.sum(self.prior.log_prob(self.value) + self.raw)
+
+
+def learn(value: Any, *, floor: float = 0.0, prior: ScalePrior | None = None) -> Learned:
+    """Mark a positive hyper-parameter as free, starting from a value above its floor.
+
+    Examples
+    --------
+    >>> from posterium.model.hyper import learn
+    >>> float(learn(2.0).value)
+    2.0
+    """
+    start = np.asarray(value, dtype=float)
+    if not (np.all(np.isfinite(start)) and np.all(start > floor) and floor >= 0):
+        raise ValueError(
+            f"A learned value must be finite and above its floor; got {value} with floor {floor}. "
+            "Give a positive start, or a lower floor."
+        )
+    return Learned(raw=np.log(start - floor), floor=floor, prior=prior)
+
+
+def value(hyper: Any) -> Any:
+    """Return the value of a hyper-parameter, free or fixed."""
+    return hyper.value if isinstance(hyper, Learned) else hyper
+
+
+def is_learned(node: Any) -> bool:
+    """Say whether a node of a model is a free hyper-parameter."""
+    return isinstance(node, Learned)
+
+
+def learned(tree: Any) -> tuple[Learned, ...]:
+    """Return the free hyper-parameters of a model, in tree order."""
+    leaves = jax.tree.leaves(tree, is_leaf=is_learned)
+    return tuple(leaf for leaf in leaves if is_learned(leaf))
+
+
+def free(tree: Any) -> tuple[jax.Array, ...]:
+    """Return the unconstrained coordinates of all free hyper-parameters."""
+    return tuple(h.raw for h in learned(tree))
+
+
+def fill(tree: Any, raws: tuple[jax.Array, ...]) -> Any:
+    """Return the model with the unconstrained coordinates of its free leaves replaced."""
+    remaining = iter(raws)
+
+    def put(leaf: Any) -> Any:
+        return replace(leaf, raw=next(remaining)) if is_learned(leaf) else leaf
+
+    return jax.tree.map(put, tree, is_leaf=is_learned)
+
+
+def fix(tree: Any) -> Any:
+    """Return the model with every free hyper-parameter fixed at its value."""
+    return jax.tree.map(value, tree, is_leaf=is_learned)
+
+
+def log_prior(tree: Any) -> jax.Array:
+    """Return the summed log density of all free hyper-parameters in nats."""
+    return sum((h.log_prior() for h in learned(tree)), jnp.zeros(()))

@@ -1,0 +1,185 @@
+"""Likelihoods: how a target is distributed around a network's outputs f.
+
+Every likelihood is a record with `outputs(targets)` (how many outputs the network needs),
+`log_prob(f, y) -> (n,)`, `fisher(f) -> (n, k, k)` (expected), `sample(key, f)` and, by `task`,
+`moments(f)` for numbers or `log_probs(f)` for classes. Noise is in the unit of the target.
+"""
+
+from typing import Any, ClassVar, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from posterium._struct import struct
+from posterium.model.hyper import learn, value
+from posterium.model.prior import LOG_2PI
+
+
+class Likelihood(Protocol):
+    """The distribution of a target given the outputs of a network.
+
+    `linear_mean` says that f is the mean and the noise does not depend on it, so that a Gaussian
+    over f gives a Gaussian over the target.
+    """
+
+    task: ClassVar[str]
+    linear_mean: ClassVar[bool]
+
+    def outputs(self, targets: int) -> int:
+        """Return the number of network outputs for so many target columns, or classes."""
+        ...
+
+    def log_prob(self, f: jax.Array, y: jax.Array) -> jax.Array:
+        """Return the log density of each row, (n,), in nats, summed over target columns."""
+        ...
+
+    def fisher(self, f: jax.Array) -> jax.Array:
+        """Return the expected Fisher information of each row's outputs, (n, k, k)."""
+        ...
+
+    def sample(self, key: jax.Array, f: jax.Array) -> jax.Array:
+        """Draw one target a row."""
+        ...
+
+
+def diagonal(entries: jax.Array) -> jax.Array:
+    """Turn rows of diagonals (n, k) into diagonal matrices (n, k, k)."""
+    return entries[..., None] * jnp.eye(entries.shape[-1], dtype=entries.dtype)
+
+
+def normal_log_prob(y: jax.Array, mean: jax.Array, scale: jax.Array) -> jax.Array:
+    """Return the Gaussian log density in nats, summed over the last axis."""
+    z = (y - mean) / scale
+    return jnp.sum(-0.5 * (z**2 + LOG_2PI) - jnp.log(scale) * jnp.ones_like(z), axis=-1)
+
+
+def _unit_noise() -> Any:
+    return learn(1.0, floor=1e-3)
+
+
+@struct
+class Gaussian:
+    """Gaussian noise of one standard deviation for all rows: y ~ N(f, scale^2).
+
+    Parameters
+    ----------
+    scale
+        Noise sd in target units: a number (fixed), or `learn(...)` (learned; sampled by samplers
+        when it has a prior). One number, or one a target column. The default is learned from 1
+        with floor 1e-3, for a standardised target.
+    """
+
+    scale: Any = None
+    task: ClassVar[str] = "regression"
+    linear_mean: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.scale is None:
+            object.__setattr__(self, "scale", _unit_noise())
+
+    def outputs(self, targets: int) -> int:
+        return targets
+
+    def log_prob(self, f: jax.Array, y: jax.Array) -> jax.Array:
+        return normal_log_prob(y, f, value(self.scale))
+
+    def moments(self, f: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return mean and noise variance of the target, each (n, k)."""
+        return f, jnp.broadcast_to(jnp.square(value(self.scale)), f.shape)
+
+    def fisher(self, f: jax.Array) -> jax.Array:
+        return diagonal(jnp.ones_like(f) / jnp.square(value(self.scale)))
+
+    def sample(self, key: jax.Array, f: jax.Array) -> jax.Array:
+        return f + value(self.scale) * jax.random.normal(key, f.shape, f.dtype)
+
+
+@struct
+class HeteroscedasticGaussian:
+    """Gaussian noise whose sd the network predicts: f = (means, raw scales), 2 outputs a target.
+
+    The sd of a row is floor + softplus(raw), in target units.
+    """
+
+    floor: Any = 1e-2
+    task: ClassVar[str] = "regression"
+    linear_mean: ClassVar[bool] = False
+
+    def outputs(self, targets: int) -> int:
+        return 2 * targets
+
+    def split(self, f: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return mean and noise sd, each (n, k)."""
+        mean, raw = jnp.split(f, 2, axis=-1)
+        return mean, self.floor + jax.nn.softplus(raw)
+
+    def log_prob(self, f: jax.Array, y: jax.Array) -> jax.Array:
+        mean, scale = self.split(f)
+        return normal_log_prob(y, mean, scale)
+
+    def moments(self, f: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return mean and noise variance of the target, each (n, k)."""
+        mean, scale = self.split(f)
+        return mean, scale**2
+
+    def fisher(self, f: jax.Array) -> jax.Array:
+        _, raw = jnp.split(f, 2, axis=-1)
+        _, scale = self.split(f)
+        slope = jax.nn.sigmoid(raw)
+        return diagonal(jnp.concatenate([1 / scale**2, 2 * (slope / scale) ** 2], axis=-1))
+
+    def sample(self, key: jax.Array, f: jax.Array) -> jax.Array:
+        mean, scale = self.split(f)
+        return mean + scale * jax.random.normal(key, mean.shape, mean.dtype)
+
+
+@struct
+class Bernoulli:
+    """Two classes from one output: P(y = 1) = sigmoid(f); y holds 0 and 1."""
+
+    task: ClassVar[str] = "classification"
+    linear_mean: ClassVar[bool] = False
+
+    def outputs(self, targets: int) -> int:
+        if targets != 2:
+            raise ValueError(f"Bernoulli expects 2 classes; got {targets}. Use Categorical().")
+        return 1
+
+    def log_prob(self, f: jax.Array, y: jax.Array) -> jax.Array:
+        sign = 2 * y.astype(f.dtype) - 1
+        return jax.nn.log_sigmoid(sign * f[..., 0])
+
+    def log_probs(self, f: jax.Array) -> jax.Array:
+        """Return the log probabilities of both classes, (n, 2), in nats."""
+        return jax.nn.log_sigmoid(jnp.concatenate([-f, f], axis=-1))
+
+    def fisher(self, f: jax.Array) -> jax.Array:
+        return diagonal(jax.nn.sigmoid(f) * jax.nn.sigmoid(-f))
+
+    def sample(self, key: jax.Array, f: jax.Array) -> jax.Array:
+        return jax.random.bernoulli(key, jax.nn.sigmoid(f[..., 0])).astype(jnp.int32)
+
+
+@struct
+class Categorical:
+    """Classes from one logit each: P(y = c) = softmax(f)_c; y holds 0 to c - 1."""
+
+    task: ClassVar[str] = "classification"
+    linear_mean: ClassVar[bool] = False
+
+    def outputs(self, targets: int) -> int:
+        return targets
+
+    def log_prob(self, f: jax.Array, y: jax.Array) -> jax.Array:
+        return jnp.take_along_axis(self.log_probs(f), y[..., None], axis=-1)[..., 0]
+
+    def log_probs(self, f: jax.Array) -> jax.Array:
+        """Return the log probabilities of all classes, (n, c), in nats."""
+        return jax.nn.log_softmax(f, axis=-1)
+
+    def fisher(self, f: jax.Array) -> jax.Array:
+        p = jax.nn.softmax(f, axis=-1)
+        return diagonal(p) - p[..., :, None] * p[..., None, :]
+
+    def sample(self, key: jax.Array, f: jax.Array) -> jax.Array:
+        return jax.random.categorical(key, f).astype(jnp.int32)

@@ -1,0 +1,173 @@
+"""Priors over weights, and over positive scales.
+
+A prior over weights is a record with `terms(params)` (log density of each leaf, in nats),
+`precision_of(params)` (its curvature, what Laplace adds) and `sample(key, like)`.
+"""
+
+import math
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from posterium._struct import static, struct
+from posterium.model.hyper import is_learned, value
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+class Prior(Protocol):
+    """A density over the parameters of a network."""
+
+    def terms(self, params: Any) -> Any:
+        """Return the log density of every leaf in nats, a scalar each, in the tree of `params`."""
+        ...
+
+    def log_prob(self, params: Any) -> jax.Array:
+        """Return the log density in nats, summed over all weights."""
+        ...
+
+    def precision_of(self, params: Any) -> Any:
+        """Return minus the diagonal second derivative of the log density, like `params`."""
+        ...
+
+    def sample(self, key: jax.Array, like: Any) -> Any:
+        """Draw parameters of the shapes of `like`."""
+        ...
+
+
+def total(terms: Any) -> jax.Array:
+    """Sum the terms of a log density."""
+    return sum(jax.tree.leaves(terms), jnp.zeros(()))
+
+
+@struct
+class Flat:
+    """The improper prior with log density 0: maximum likelihood."""
+
+    def terms(self, params: Any) -> Any:
+        return jax.tree.map(lambda _: jnp.zeros(()), params)
+
+    def log_prob(self, params: Any) -> jax.Array:
+        return total(self.terms(params))
+
+    def precision_of(self, params: Any) -> Any:
+        return jax.tree.map(jnp.zeros_like, params)
+
+    def sample(self, key: jax.Array, like: Any) -> Any:
+        raise ValueError(
+            "A flat prior has no draws because it is not a distribution. "
+            "Use Normal(precision=...) for prior draws."
+        )
+
+
+@struct
+class Normal:
+    """Independent Gaussian prior, w ~ N(0, 1 / precision).
+
+    Parameters
+    ----------
+    precision
+        One number, or a tree that is a prefix of the parameters (a number a layer, or an array a
+        weight); in one over squared weight units. `learn(...)` marks it as free. An entry of 0 is
+        flat (improper) and adds nothing to the log density.
+    scaling
+        ``"fan_in"`` multiplies the precision of every array with at least two axes by the number of its
+        inputs, so that the variance of a layer's output does not grow with its width;
+        ``"none"`` takes it as it stands.
+
+    Notes
+    -----
+    A weight decay is not a precision; `precision_from_weight_decay` converts.
+    """
+
+    precision: Any = 1.0
+    scaling: str = static(default="fan_in")
+
+    def precision_of(self, params: Any) -> Any:
+        return jax.tree.map(self._spread, self.precision, params, is_leaf=is_learned)
+
+    def _spread(self, precision: Any, subtree: Any) -> Any:
+        def one(leaf: jax.Array) -> jax.Array:
+            scale = fan_in(leaf) if self.scaling == "fan_in" else 1
+            return jnp.broadcast_to(value(precision) * scale, leaf.shape).astype(leaf.dtype)
+
+        return jax.tree.map(one, subtree)
+
+    def terms(self, params: Any) -> Any:
+        def term(leaf: jax.Array, precision: jax.Array) -> jax.Array:
+            proper = precision > 0
+            norm = jnp.where(proper, 0.5 * (jnp.log(jnp.where(proper, precision, 1)) - LOG_2PI), 0)
+            return jnp.sum(norm - 0.5 * precision * leaf**2)
+
+        return jax.tree.map(term, params, self.precision_of(params))
+
+    def log_prob(self, params: Any) -> jax.Array:
+        return total(self.terms(params))
+
+    def sample(self, key: jax.Array, like: Any) -> Any:
+        leaves, structure = jax.tree.flatten(like)
+        keys = jax.tree.unflatten(structure, list(jax.random.split(key, len(leaves))))
+
+        def draw(key: jax.Array, leaf: jax.Array, precision: jax.Array) -> jax.Array:
+            return jax.random.normal(key, leaf.shape, leaf.dtype) / jnp.sqrt(precision)
+
+        return jax.tree.map(draw, keys, like, self.precision_of(like))
+
+
+def fan_in(leaf: jax.Array) -> int:
+    """Return the number of inputs of a weight array; 1 for biases and scales."""
+    return math.prod(leaf.shape[:-1]) if leaf.ndim >= 2 else 1
+
+
+@struct
+class HalfNormal:
+    """Half-normal density of a positive scale, with the sd of the untruncated normal."""
+
+    scale: Any = 1.0
+
+    def log_prob(self, value: jax.Array) -> jax.Array:
+        """Return the log density in nats at a positive value."""
+        return 0.5 * (math.log(2 / math.pi) - (value / self.scale) ** 2) - jnp.log(self.scale)
+
+
+@struct
+class HalfCauchy:
+    """Half-Cauchy density of a positive scale; `scale` is its median."""
+
+    scale: Any = 1.0
+
+    def log_prob(self, value: jax.Array) -> jax.Array:
+        """Return the log density in nats at a positive value."""
+        return math.log(2 / math.pi) - jnp.log(self.scale) - jnp.log1p((value / self.scale) ** 2)
+
+
+def precision_from_weight_decay(
+    decay: float, rows: int, *, loss: str = "mean_nll", noise_sd: float | None = None
+) -> float:
+    """Return the prior precision that a weight decay stands for.
+
+    Parameters
+    ----------
+    decay
+        The factor in the training code.
+    rows
+        Number of training rows N.
+    loss
+        ``"mean_nll"``: mean negative log likelihood + decay * |w|^2, precision 2 N decay.
+        ``"mean_squared"``: mean squared error + decay * |w|^2, precision N decay / noise_sd^2.
+        ``"gradient"``: decay * w is added to the gradient of the mean negative log likelihood,
+        precision N decay. Decoupled decay (AdamW) is the mode of no prior.
+    noise_sd
+        Standard deviation of the noise, for ``"mean_squared"``.
+    """
+    if loss == "mean_nll":
+        return 2 * rows * decay
+    if loss == "gradient":
+        return rows * decay
+    if loss == "mean_squared" and noise_sd is not None:
+        return rows * decay / noise_sd**2
+    raise ValueError(
+        "`loss` must be 'mean_nll', 'gradient', or 'mean_squared' together with `noise_sd`; "
+        f"got {loss!r} and noise_sd={noise_sd}."
+    )

@@ -1,0 +1,1 @@
+"""Trees, operators and curvature; knows nothing of posteriors."""

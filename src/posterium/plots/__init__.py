@@ -1,0 +1,1 @@
+"""Figures; every function takes `ax=None` and returns what it drew on."""

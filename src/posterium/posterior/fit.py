@@ -1,0 +1,75 @@
+"""What a fit is: a posterior, the model as learned, what happened, and a verdict."""
+
+import math
+from typing import Any
+
+from posterium._struct import static, struct
+from posterium.model.model import Model
+
+STATUSES = ("ok", "warned", "failed")
+
+
+@struct
+class Verdict:
+    """Whether a fit can be trusted.
+
+    Parameters
+    ----------
+    status
+        ``"ok"``, ``"warned"`` or ``"failed"``.
+    reasons
+        What was found, a sentence each.
+    advice
+        The next thing to try for each reason.
+    """
+
+    status: str = static(default="ok")
+    reasons: tuple[str, ...] = static(default=())
+    advice: tuple[str, ...] = static(default=())
+
+    def __str__(self) -> str:
+        lines = [self.status]
+        lines += [f"{why} {what}".strip() for why, what in zip(self.reasons, self.advice, strict=True)]
+        return "; ".join(lines)
+
+    @classmethod
+    def merge(cls, verdicts: list["Verdict"]) -> "Verdict":
+        """Return the worst status with all reasons."""
+        worst = max((STATUSES.index(v.status) for v in verdicts), default=0)
+        reasons = tuple(r for v in verdicts for r in v.reasons)
+        advice = tuple(a for v in verdicts for a in v.advice)
+        return cls(STATUSES[worst], reasons, advice)
+
+
+@struct
+class Fit:
+    """The result of `fit`.
+
+    Parameters
+    ----------
+    posterior
+        The distribution over weights. All leaves of a fit are NumPy arrays.
+    model
+        The model with its hyper-parameters as learned.
+    info
+        What happened, a record a phase: `{phase: {quantity: array over steps}}`, and
+        ``"log_evidence"`` (nats) where the method has one.
+    verdict
+        Whether to trust it.
+    method
+        Name of the method.
+    precision
+        ``"float32"`` or ``"float64"``: what it was computed in.
+    """
+
+    posterior: Any
+    model: Model
+    info: dict[str, Any]
+    verdict: Verdict
+    method: str = static(default="")
+    precision: str = static(default="float32")
+
+    @property
+    def log_evidence(self) -> float:
+        """Log evidence in nats, NaN where the method has none."""
+        return float(self.info.get("log_evidence", math.nan))

@@ -1,0 +1,180 @@
+"""Predictions: from a fit and inputs to a predictive distribution, in bounded memory.
+
+Rows go through in tiles of 256 and draws in groups of 16, each tile by the same program, so a
+row's answer does not depend on its company; the byte budget decides only how much of the answer
+is held at a time.
+"""
+
+import functools
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posterium.model.model import Model
+from posterium.posterior.components import ClassComponents, GaussianComponents
+from posterium.posterior.fit import Fit
+from posterium.posterior.functions import HOWS, Parameters, default_how, members
+from posterium.posterior.functions import parameters as predicted
+from posterium.posterior.functions import prepare
+from posterium.posterior.posterior import GaussianPosterior, Mixture
+from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
+
+TILE = 256
+GROUP = 16
+BLOCK_BYTES = 2**28
+
+
+def predict(
+    key: jax.Array,
+    fit: Fit,
+    x: Any,
+    *,
+    draws: int | None = None,
+    how: str | None = None,
+    max_bytes: int = BLOCK_BYTES,
+) -> RegressionPredictive | ClassPredictive:
+    """Return the predictive distribution at inputs x.
+
+    Parameters
+    ----------
+    key
+        Typed random key; the same key gives the same functions at any inputs.
+    fit
+        What `fit` returned.
+    x
+        Inputs, (n, ...).
+    draws
+        Number of functions drawn, rounded up to a multiple of an ensemble's members. None takes
+        the posterior's own: 1 a point, 256 a Gaussian, at most 1,000 of a sampler.
+    how
+        ``"linear"``: the network linearised at the mean of a Gaussian posterior, exact for
+        models linear in their weights; ``"draws"``: Monte Carlo; None: as the method recommends.
+    max_bytes
+        What the predictions of all draws for one block of rows may take. It changes no bit.
+
+    Raises
+    ------
+    ValueError
+        When `draws`, `how`, `max_bytes` or the shape of x is not usable.
+    """
+    how = how or default_how(fit.posterior)
+    each = _draws_each(fit, draws, how)
+    with jax.enable_x64(fit.precision == "float64"):
+        x = _inputs(x, fit)
+        shapes = jax.eval_shape(
+            functools.partial(_tiles, how=how, count=each),
+            fit.posterior, fit.model, key, jnp.arange(1), x[:1][None], jnp.int32(1),
+        )  # fmt: skip
+    outputs = shapes[0].shape[-1]
+    row_bytes = 8 * members(fit.posterior) * each * outputs * len(shapes)
+    if row_bytes * TILE > max_bytes:
+        raise ValueError(
+            f"{TILE} rows of {each} draws need {row_bytes * TILE:,} bytes; max_bytes is "
+            f"{max_bytes:,}. Raise max_bytes, or ask for fewer draws."
+        )
+    rows = max_bytes // row_bytes // TILE * TILE
+    classes = fit.model.likelihood.task == "classification"
+
+    def blocks() -> Iterator[Any]:
+        for start in range(0, max(len(x), 1), rows):
+            block = _block(key, fit, x[start : start + rows], each, how)
+            yield ClassComponents(*block) if classes else GaussianComponents(*block)
+
+    kind = ClassPredictive if classes else RegressionPredictive
+    return kind(blocks, (len(x), outputs))
+
+
+def _draws_each(fit: Fit, draws: int | None, how: str) -> int:
+    """Return how many draws each member gives."""
+    inner = fit.posterior
+    while isinstance(inner, Mixture):
+        inner = inner.parts
+    if how not in HOWS:
+        raise ValueError(f"how must be 'linear' or 'draws'; got {how!r}.")
+    if how == "linear" and not isinstance(inner, GaussianPosterior):
+        raise ValueError(
+            f"how='linear' needs a Gaussian posterior; {fit.method} gives {type(inner).__name__}. "
+            "Use how='draws'."
+        )
+    if draws is not None and (isinstance(draws, bool) or int(draws) != draws or draws < 1):
+        raise ValueError(f"draws must be a whole number of at least 1; got {draws}.")
+    if how == "linear" and fit.model.likelihood.linear_mean:
+        return 1
+    count = members(fit.posterior)
+    if draws is None:
+        member = fit.posterior
+        while isinstance(member, Mixture):
+            member = member.member(0)[0]
+        return max(1, math.ceil(member.default_draws() / (1 if member.default_draws() == 1 else count)))
+    return math.ceil(draws / count)
+
+
+def _inputs(x: Any, fit: Fit) -> np.ndarray:
+    x = np.asarray(x)
+    if x.ndim < 2:
+        raise ValueError(f"x must have shape (n, d); got {x.shape}. Use x[:, None] for one input.")
+    if not np.issubdtype(x.dtype, np.floating):
+        return x
+    if not np.isfinite(x).all():
+        row = int(np.argwhere(~np.isfinite(x))[0][0])
+        raise ValueError(f"x must be finite; row {row} (counted from 0) is not. Drop it or fill it in.")
+    return x.astype(fit.precision)
+
+
+@functools.partial(jax.jit, static_argnames=("how", "count"))
+def _tiles(
+    posterior: Any,
+    model: Model,
+    key: jax.Array,
+    index: jax.Array,
+    tiles: jax.Array,
+    used: jax.Array,
+    *,
+    how: str,
+    count: int,
+) -> Parameters:
+    """Predict the first `used` of some tiles of rows, (t, 256, ...), under a group of draws."""
+    functions = prepare(posterior, model, key, index, count, how)
+
+    def one(i: jax.Array) -> Parameters:
+        return predicted(functions, key, index, tiles[i], how)
+
+    def body(i: jax.Array, found: Parameters) -> Parameters:
+        return jax.tree.map(lambda all_, new: all_.at[:, i].set(new), found, one(i))
+
+    shapes = jax.eval_shape(one, 0)
+    empty = [jnp.zeros((s.shape[0], len(tiles), *s.shape[1:]), s.dtype) for s in shapes]
+    return jax.lax.fori_loop(0, used, body, tuple(empty))
+
+
+def _block(key: jax.Array, fit: Fit, x: np.ndarray, count: int, how: str) -> list[np.ndarray]:
+    """Return the predicted parameters of one block of rows under all draws, (s, n, k) each."""
+    used = max(1, math.ceil(len(x) / TILE))
+    held = 1 << (used - 1).bit_length()
+    tiles = np.zeros((held * TILE, *x.shape[1:]), x.dtype)
+    tiles[: len(x)] = x
+    tiles = tiles.reshape(held, TILE, *x.shape[1:])
+    size = min(GROUP, count)
+    groups = []
+    with jax.enable_x64(fit.precision == "float64"):
+        for start in range(0, count, size):
+            index = jnp.arange(start, start + size)
+            found = _tiles(
+                fit.posterior, fit.model, key, index, tiles, jnp.int32(used), how=how, count=count
+            )
+            kept = min(size, count - start)
+            groups.append([_untiled(np.asarray(part), size, kept, len(x)) for part in found])
+    return [np.concatenate(parts, axis=1).reshape(-1, len(x), parts[0].shape[-1]) for parts in zip(*groups, strict=True)]
+
+
+def _untiled(found: np.ndarray, size: int, kept: int, rows: int) -> np.ndarray:
+    """Turn (m * g, t, 256, k) into (m, g', n, k): without padded draws and padded rows."""
+    k = found.shape[-1]
+    if found.shape[0] % size:
+        size = kept = 1
+    flat = found.reshape(-1, size, found.shape[1] * TILE, k)
+    return flat[:, :kept, :rows]
