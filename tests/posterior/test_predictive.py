@@ -1,4 +1,5 @@
 import math
+import tracemalloc
 
 import jax
 import numpy as np
@@ -112,6 +113,25 @@ def test_a_row_has_the_same_bits_alone_in_blocks_and_in_company(draws, outputs):
     for i in range(N):
         for name, value in answers(slice(i, i + 1), 1).items():
             np.testing.assert_array_equal(value[0], whole[name][i], err_msg=name)
+
+
+def test_blocks_are_worked_on_in_small_parts_that_do_not_change_a_bit(monkeypatch):
+    whole = regression_answers(regression(), Y)
+    draws = regression().sample(1, 4)
+    monkeypatch.setattr("posterium.posterior.predictive.WORK_BYTES", 8 * S * K * 4)
+    for name, value in regression_answers(regression(), Y).items():
+        np.testing.assert_array_equal(value, whole[name], err_msg=name)
+    np.testing.assert_array_equal(regression().sample(1, 4), draws)
+
+
+def test_a_question_takes_little_memory_beside_its_block():
+    block = GaussianComponents(np.random.default_rng(0).normal(size=(1000, 3000, 1)), 1.0)
+    found = RegressionPredictive(lambda: [block], (3000, 1))
+    tracemalloc.start()
+    found.sd, found.quantile(0.1), found.log_prob(np.zeros((3000, 1)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < block.mean.nbytes
 
 
 def test_squeezed_answers_lose_the_axis_of_outputs():

@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable
 
 import numpy as np
-from scipy.special import erf, log_ndtr, ndtr, ndtri
+from scipy.special import erf, ndtr, ndtri
 
-LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
+SQRT_2PI = math.sqrt(2 * math.pi)
 SOLVER_STEPS = 200
 """More than the solver can use: its steps at least halve, down to 1e-13 of the bracket."""
 REACH = 8.5
@@ -28,7 +28,7 @@ def log_mean_exp(values: np.ndarray) -> np.ndarray:
 
 def normal_log_density(y: np.ndarray, mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
     """Return the Gaussian log density in nats, elementwise."""
-    return -0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - LOG_SQRT_2PI
+    return -0.5 * ((y - mean) / sd) ** 2 - np.log(sd) - math.log(SQRT_2PI)
 
 
 def cdf(mean: np.ndarray, sd: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -44,33 +44,38 @@ def quantile(mean: np.ndarray, sd: np.ndarray, q: float) -> np.ndarray:
     their digits down to q = 1e-300 and up to the last float64 below 1.
     """
     side, p = (1.0, q) if q <= 0.5 else (-1.0, 1.0 - q)
-    centre = side * mean
+    centre, rate = side * mean, 1 / sd
     ends = centre + sd * ndtri(p)
 
     def excess(x: np.ndarray, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        z = (x[:, None] - centre[rows]) / sd[rows]
-        log_below = log_mean_exp(log_ndtr(z))
-        log_density = log_mean_exp(-0.5 * z**2 - np.log(sd[rows])) - LOG_SQRT_2PI
-        return log_below - math.log(p), np.exp(log_density - log_below)
+        z = (x[:, None] - centre[rows]) * rate[rows]
+        below = ndtr(z).mean(axis=-1)  # at least p / s in the bracket: nothing underflows
+        z *= -0.5 * z
+        density = (np.exp(z, out=z) * rate[rows]).mean(axis=-1) / SQRT_2PI
+        return np.log(below / p), density / below
 
-    tolerance = 1e-13 * sd.min(axis=1)
-    return side * increasing_root(excess, ends.min(axis=1), ends.max(axis=1), tolerance)
+    middle = centre.mean(axis=1)
+    spread = np.sqrt((sd**2).mean(axis=1) + ((centre - middle[:, None]) ** 2).mean(axis=1))
+    low, high = ends.min(axis=1), ends.max(axis=1)
+    guess = np.clip(middle + spread * ndtri(p), low, high)
+    return side * increasing_root(excess, low, high, guess, 1e-13 * sd.min(axis=1))
 
 
 def increasing_root(
     excess: Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]],
     low: np.ndarray,
     high: np.ndarray,
+    guess: np.ndarray,
     tolerance: np.ndarray,
 ) -> np.ndarray:
-    """Return the root of an increasing function in [low, high], row by row, (r,).
+    """Return the root of an increasing function in [low, high], row by row, (r,), from a guess.
 
     `excess(x, rows)` gives value and slope at x for the rows of these numbers. A step is Newton's
     while it stays in the bracket and at least halves the step before; else it halves the bracket.
     """
     low, high = low.copy(), high.copy()
     last = high - low
-    x = low + 0.5 * last
+    x = guess.copy()
     rows = np.flatnonzero(last > 0)
     for _ in range(SOLVER_STEPS):
         if rows.size == 0:

@@ -28,6 +28,10 @@ class Components(Protocol):
         """Memory held, in bytes."""
         ...
 
+    def rows(self, start: int, stop: int) -> Self:
+        """Return the components of some of the rows, without a copy."""
+        ...
+
     def moments(self) -> Moments:
         """Return mean, aleatoric variance and epistemic variance, each (n, k)."""
         ...
@@ -109,6 +113,12 @@ class GaussianComponents:
     def nbytes(self) -> int:
         """Memory held, in bytes; upper bound where variances are shared."""
         return 3 * self.mean.nbytes
+
+    def rows(self, start: int, stop: int) -> "GaussianComponents":
+        """Return the components of some of the rows, without a copy."""
+        part = slice(start, stop)
+        extra = np.asarray(self.function_variance)[:, part]
+        return GaussianComponents(self.mean[:, part], self.variance[:, part], extra)
 
     def moments(self) -> Moments:
         """Return mean, aleatoric and epistemic variance, (n, k), by the law of total variance."""
@@ -209,6 +219,10 @@ class ClassComponents:
     def nbytes(self) -> int:
         """Memory held, in bytes."""
         return self.log_probs.nbytes
+
+    def rows(self, start: int, stop: int) -> "ClassComponents":
+        """Return the components of some of the rows, without a copy."""
+        return ClassComponents(self.log_probs[:, start:stop])
 
     def probs(self) -> np.ndarray:
         """Return the probabilities averaged over draws, (n, c)."""

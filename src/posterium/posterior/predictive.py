@@ -16,6 +16,7 @@ from posterium.posterior.components import ClassComponents, Components
 
 CACHE_BYTES = 2**28
 MAX_BYTES = 2**30
+WORK_BYTES = 2**21
 
 C = TypeVar("C", Components, ClassComponents)
 Key = int | np.random.Generator | jax.Array
@@ -78,12 +79,19 @@ class Predictive(Generic[C]):
         self._kept = kept
 
     def _reduce(self, ask: Callable[..., np.ndarray], *by_row: np.ndarray, axis: int = 0) -> Any:
-        """Ask each block, with its rows of the arrays given, and join the answers."""
-        parts, start = [], 0
+        """Ask for some rows at a time, with their part of the arrays given, and join the answers.
+
+        Blocks are cut further, so that the working arrays of a question stay small beside them.
+        """
+        parts, done = [], 0
         for block in self.components():
-            stop = start + block.shape[1]
-            parts.append(ask(block, *(array[start:stop] for array in by_row)))
-            start = stop
+            draws, rows, width = block.shape
+            step = max(1, WORK_BYTES // (8 * draws * width))
+            for start in range(0, max(rows, 1), step):
+                stop = min(start + step, rows)
+                mine = (array[done + start : done + stop] for array in by_row)
+                parts.append(ask(block.rows(start, stop), *mine))
+            done += rows
         return np.concatenate(parts, axis)
 
     def _sample(self, key: Key, draws: int, event: tuple[int, ...], max_bytes: int) -> np.ndarray:
