@@ -34,9 +34,11 @@ _HOME = {
     "HeteroscedasticGaussian": "model.likelihood",
     "Bernoulli": "model.likelihood",
     "Categorical": "model.likelihood",
+    "Exact": "methods.exact",
     "MAP": "methods.map",
     "MLE": "methods.map",
     "Ensemble": "combinators.ensemble",
+    "Evidence": "combinators.evidence",
 }
 
 __all__ = [*_HOME, "__version__"]  # noqa: PLE0604

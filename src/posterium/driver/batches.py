@@ -12,6 +12,7 @@ import jax
 import numpy as np
 
 from posterium._struct import replace, struct
+from posterium.driver.protocol import NO_BATCHES
 from posterium.model.data import Batch, Data, Stream
 
 
@@ -156,7 +157,8 @@ def source(key: jax.Array, data: Data | Stream, batch_size: int | None, dtype: A
     stream keeps its own batches.
     """
     if isinstance(data, Stream):
-        return Streamed(data, dtype)
-    if batch_size is None or batch_size >= len(data.x):
+        streamed = Streamed(data, dtype)
+        return FullData(streamed.first) if batch_size == NO_BATCHES else streamed
+    if batch_size in (None, NO_BATCHES) or batch_size >= len(data.x):
         return FullData(data)
     return Shuffled(key, data, batch_size)

@@ -15,6 +15,9 @@ from posterium.model.data import Batch, Data
 from posterium.model.model import Model
 from posterium.posterior.fit import Verdict
 
+NO_BATCHES = 0
+"""The batch size of a phase that does not look at the data in its steps."""
+
 State = Any
 Info = dict[str, jax.Array]
 

@@ -1,0 +1,187 @@
+r"""Bayesian linear regression on fixed features, in closed form.
+
+.. math:: p(w \mid y) = N(\sigma^{-2} S \Phi^T y,\, S), \quad S^{-1} = \Lambda + \sigma^{-2} \Phi^T \Phi
+
+with :math:`\Phi` the features, :math:`\Lambda` the prior precision and :math:`\sigma` the noise sd
+(Bishop 2006, equations 3.50 to 3.54 and 3.86). Solved by QR, in the space of the rows when there
+are fewer of them than weights.
+"""
+
+import math
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posterium._struct import replace, static, struct
+from posterium.driver.protocol import Info, Phase
+from posterium.methods.optimise import as_weights
+from posterium.model import hyper
+from posterium.model.data import Batch, Data, Stream
+from posterium.model.features import Linear
+from posterium.model.likelihood import Gaussian
+from posterium.model.model import Model
+from posterium.model.prior import Flat, Normal
+from posterium.model.weights import Weights
+from posterium.numerics import regression
+from posterium.numerics.operators import Full
+from posterium.posterior.fit import Verdict
+from posterium.posterior.posterior import GaussianPosterior
+
+
+@struct
+class Exact:
+    """The exact posterior of a model that is linear in its weights.
+
+    The network must be `Linear`, the prior `Normal` (or `Flat`), the likelihood `Gaussian`. Free
+    hyper-parameters stay at their values; `Evidence(Exact())` puts them at maximum evidence.
+    Reads a stream once.
+    """
+
+    precision: ClassVar[str] = "float64"
+    closed_form: ClassVar[bool] = True
+
+    def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
+        for role, kinds in (("network", Linear), ("prior", (Normal, Flat)), ("likelihood", Gaussian)):
+            part = getattr(model, role)
+            if not isinstance(part, kinds):
+                raise ValueError(
+                    f"Exact needs a Linear network, a Normal or Flat prior and a Gaussian "
+                    f"likelihood; the {role} is {type(part).__name__}. Use Laplace(), VI() or "
+                    "NUTS() for other models."
+                )
+        if isinstance(data, Stream):
+            return (Solve(math.ceil(data.size / data.batch_size), whole=False),)
+        return (Solve(1, whole=True),)
+
+
+@struct
+class SolveState:
+    """What is known of the data so far.
+
+    Parameters
+    ----------
+    weights
+        Shapes of the weights and the random numbers of the basis.
+    rows
+        Rows (r, m + k) of features and targets with the Gram matrix of those seen so far.
+    data
+        The data themselves where the features have free hyper-parameters, else None.
+    """
+
+    weights: Weights
+    rows: Any
+    data: Data | None
+
+
+@struct
+class Solve(Phase):
+    """Read the data, and solve.
+
+    Parameters
+    ----------
+    steps
+        Batches in one pass; 1 for data in memory.
+    whole
+        True when one step sees all rows.
+    """
+
+    steps: int = static(default=1)
+    whole: bool = static(default=True)
+
+    batch_size: ClassVar[None] = None
+    name: ClassVar[str] = "solve"
+
+    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> SolveState:
+        weights = model.network.init(key, data.x) if start is None else as_weights(start)
+        features, outputs = weights.params["coefficients"].shape
+        width = features + outputs
+        kept = min(len(data.x), width) if self.whole else width
+        free = bool(hyper.learned(model.network))
+        if free and not self.whole:
+            raise ValueError(
+                "A stream needs features with fixed hyper-parameters; these have free ones. "
+                "Fix them, or hold the data in memory."
+            )
+        rows = jnp.zeros((kept, width), data.weight.dtype)
+        return SolveState(weights, rows, data if free else None)
+
+    def step(
+        self, key: jax.Array, state: SolveState, model: Model, batch: Batch
+    ) -> tuple[SolveState, Info]:
+        new = weighted_rows(model, state.weights, batch.part)
+        if not self.whole or len(new) > len(state.rows):
+            new = regression.compress(state.rows, new)
+        return replace(state, rows=new), {"rows": jnp.sum(batch.part.weight > 0)}
+
+    def end(
+        self, state: SolveState, kept: Any, model: Model, data: Data
+    ) -> tuple[GaussianPosterior, Model]:
+        outputs = state.weights.params["coefficients"].shape[1]
+        curvature = LinearCurvature(state.rows, data.size, outputs, state.weights, state.data)
+        return curvature.posterior(model), model
+
+    def judge(self, info: dict[str, np.ndarray], ended: GaussianPosterior) -> Verdict:
+        if np.isfinite(ended.mean.params["coefficients"]).all():
+            return Verdict()
+        reason = "The features are linearly dependent and the prior does not decide between them."
+        return Verdict("failed", (reason,), ("Give every weight a prior precision above 0.",))
+
+
+def weighted_rows(model: Model, weights: Weights, data: Data) -> jax.Array:
+    """Return features and targets side by side, each row times the root of its weight."""
+    both = jnp.concatenate([model.network.design(weights, data.x), data.y], axis=1)
+    return jnp.sqrt(data.weight)[:, None] * both
+
+
+@struct
+class LinearCurvature:
+    """The data of a linear regression, compressed: evidence and posterior of any hyper-parameters.
+
+    Parameters
+    ----------
+    rows
+        Rows of features and targets, (r, m + k).
+    count
+        Summed weight N.
+    outputs
+        Number of targets k.
+    weights
+        Shapes of the weights and the random numbers of the basis.
+    data
+        The data, where the features themselves have free hyper-parameters.
+    """
+
+    rows: Any
+    count: Any
+    outputs: int = static()
+    weights: Weights = None
+    data: Data | None = None
+
+    def _problem(self, model: Model) -> tuple[jax.Array, ...]:
+        """Return features (r, m), and by output: targets, prior precisions and noise sds."""
+        rows = self.rows if self.data is None else weighted_rows(model, self.weights, self.data)
+        features, targets = rows[:, : -self.outputs], rows[:, -self.outputs :]
+        like = {"coefficients": jnp.zeros((features.shape[1], self.outputs), rows.dtype)}
+        precision = model.prior.precision_of(like)["coefficients"]
+        noise = jnp.broadcast_to(hyper.value(model.likelihood.scale), (self.outputs,))
+        return features, targets.T, precision.T, noise
+
+    def log_evidence(self, model: Model) -> jax.Array:
+        """Return log p(y) in nats, hyper-priors included, differentiable in the model's leaves."""
+        features, *by_output = self._problem(model)
+
+        def one(target: jax.Array, precision: jax.Array, noise: jax.Array) -> jax.Array:
+            return regression.log_evidence(features, target, precision, noise, self.count)
+
+        return jnp.sum(jax.vmap(one)(*by_output)) + hyper.log_prior(model)
+
+    def posterior(self, model: Model) -> GaussianPosterior:
+        """Return the posterior at the hyper-parameters of a model."""
+        features, *by_output = self._problem(model)
+        mean, factor = jax.vmap(lambda *one: regression.posterior(features, *one))(*by_output)
+        size = features.shape[1] * self.outputs
+        spread = jnp.einsum("jab,jl->ajbl", factor, jnp.eye(self.outputs, dtype=mean.dtype))
+        weights = replace(self.weights, params={"coefficients": mean.T})
+        return GaussianPosterior(weights, Full(spread.reshape(size, size)), "linear", self)
