@@ -400,6 +400,19 @@ def test_different_values_have_different_fingerprints():
     assert all(len(text) == 64 for text in found)
 
 
+def test_texts_that_run_together_are_told_apart():
+    class Named:
+        def __init__(self, text):
+            self.text = text
+
+        def __repr__(self):
+            return self.text
+
+    kind = f"{Named.__module__}.{Named.__qualname__} 0"
+    left, right = [Named("a" + kind), Named("b")], [Named("a"), Named(kind + "b")]
+    assert fingerprint_of(left) != fingerprint_of(right)
+
+
 def test_equal_values_have_equal_fingerprints():
     assert fingerprint_of({"a": 1, "b": 2}) == fingerprint_of({"b": 2, "a": 1})
     assert fingerprint_of(jax.numpy.arange(3)) == fingerprint_of(np.arange(3, dtype="i4"))
@@ -411,6 +424,7 @@ def test_equal_values_have_equal_fingerprints():
 
 def test_fingerprints_do_not_depend_on_the_process():
     code = """
+from functools import partial
 import jax, numpy as np
 from posterium.driver.checkpoint import fingerprint_of
 from posterium.model.model import Model
@@ -418,7 +432,8 @@ from posterium.model.network import MLP, Functions
 class Own:
     def __init__(self): self.names = {"alpha", "beta", "gamma"}; self.call = lambda x: x
 network = Functions(lambda key, x: x, jax.nn.relu)
-tree = {"z": np.ones(3), "a": [MLP(), network, Own()], "set": frozenset("abcdef"), "f": len}
+tree = {"z": np.ones(3), "a": [MLP(), network, Own()], "set": frozenset("abcdef")}
+tree["f"] = partial(lambda x: x)
 print(fingerprint_of(tree))
 """
     found = set()

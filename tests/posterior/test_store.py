@@ -175,6 +175,11 @@ def test_an_own_prior_gets_the_numbers_it_was_saved_with(tmp_path):
         load(tmp_path / "file", prior=OwnPrior(np.zeros(3)))
 
 
+def test_a_gap_keeps_each_of_its_arrays_once():
+    _, arrays = encode(Belief(MLP(), None, [np.ones(2), OwnNetwork()]))
+    assert list(arrays) == ["likelihood/0"]
+
+
 def test_an_own_record_in_a_model_is_a_gap_wherever_it_is_defined(tmp_path):
     save(Belief(Pair(np.arange(2.0)), Normal(Pair(3.0)), None), tmp_path / "file")
     with pytest.raises(ExternalError, match=r"network=Pair\(\.\.\.\), prior=Normal\(\.\.\.\)"):
