@@ -47,12 +47,14 @@ check-python:
 
 # A copy of the package, made again when a source file changed.
 $(VENV)/installed: pyproject.toml $(SOURCES) | check-python
+	@echo "Installing into $(VENV): from half a minute to some minutes, about 1 GB on disk"
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet ".[cli,plots]"
 	@touch $@
 
 # A link to the sources, made again only when pyproject.toml changed.
 .venv-test-%/installed: pyproject.toml | check-python
+	@echo "Installing into $(@D): from half a minute to some minutes, about 1 GB on disk"
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --editable ".[cli,plots,dev]"
 	@touch $@
