@@ -44,9 +44,8 @@ def blobs() -> Pair:
     """Return 400 points of two Gaussian blobs around (-2, -2) and (2, 2), sd 0.8 (R0)."""
     from sklearn.datasets import make_blobs
 
-    x, labels, *_ = make_blobs(
-        n_samples=400, n_features=2, centers=[(-2, -2), (2, 2)], cluster_std=0.8, random_state=0
-    )
+    centers = np.array([[-2, -2], [2, 2]])
+    x, labels, *_ = make_blobs(n_samples=400, centers=centers, cluster_std=0.8, random_state=0)
     return x, labels
 
 
