@@ -37,6 +37,8 @@ _HOME = {
     "Exact": "methods.exact",
     "MAP": "methods.map",
     "MLE": "methods.map",
+    "BayesianRegressor": "estimators",
+    "BayesianClassifier": "estimators",
     "Ensemble": "combinators.ensemble",
     "Evidence": "combinators.evidence",
 }

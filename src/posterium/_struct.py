@@ -27,13 +27,13 @@ def struct(cls: type[T]) -> type[T]:
     names = {True: [], False: []}
     for field in dataclasses.fields(cls):
         names[bool(field.metadata.get("static"))].append(field.name)
-    if RECORDS.setdefault(_name(cls), cls).__module__ != cls.__module__:
+    if RECORDS.setdefault(record_name(cls), cls).__module__ != cls.__module__:
         raise TypeError(f"Two records are called {cls.__name__}; a file could not tell them apart.")
-    RECORDS[_name(cls)] = cls
+    RECORDS[record_name(cls)] = cls
     return jax.tree_util.register_dataclass(cls, names[False], names[True])
 
 
-def _name(cls: type) -> str:
+def record_name(cls: type) -> str:
     """Return a built-in record's bare name; a user's carries its module."""
     own = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
     return cls.__name__ if own else f"{cls.__module__}.{cls.__qualname__}"
@@ -46,7 +46,7 @@ def replace(record: T, **changes: Any) -> T:
 
 def is_record(value: Any) -> bool:
     """Say whether a value is an instance of a registered record class."""
-    return RECORDS.get(_name(type(value))) is type(value)
+    return RECORDS.get(record_name(type(value))) is type(value)
 
 
 def fields(record: Any) -> dict[str, Any]:

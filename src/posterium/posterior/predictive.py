@@ -228,6 +228,12 @@ class RegressionPredictive(Predictive[Components]):
         """
         return self._shaped(self._sample(key, draws, self.shape[1:], max_bytes))
 
+    def squeezed(self) -> "RegressionPredictive":
+        """Return the same predictive of one output, with arrays of shape (n,)."""
+        return RegressionPredictive(
+            self.components, self.shape, squeeze=True, cache_bytes=self._cache_bytes
+        )
+
     def affine(
         self, shift: np.ndarray | float, scale: np.ndarray | float
     ) -> "RegressionPredictive":

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from posterium._struct import RECORDS, _name, fields, is_record
+from posterium._struct import RECORDS, record_name, fields, is_record
 from posterium.numerics.trees import flatten, is_key, overlay
 from posterium.posterior import container
 from posterium.posterior.container import FileError, PathLike
@@ -170,7 +170,7 @@ class _Writer:
             else self.encode(value, _join(path, name))
             for name, value in members.items()
         }
-        return {"record": _name(type(record)), "fields": encoded}
+        return {"record": record_name(type(record)), "fields": encoded}
 
     def _role(self, role: str, value: Any, path: str) -> Any:
         """Encode a part of a model that may be the user's own: what cannot be stored is a gap."""
@@ -251,7 +251,7 @@ def _gaps(node: Any) -> Iterator[tuple[str, str]]:
 
 def _is_own(record: Any) -> bool:
     """Say whether a record's class is a user's: those are registered with their module."""
-    return "." in _name(type(record))
+    return "." in record_name(type(record))
 
 
 def _check_given(gaps: dict[str, str], externals: dict[str, Any], where: str) -> None:

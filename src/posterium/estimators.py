@@ -1,0 +1,281 @@
+"""The scikit-learn face: `BayesianRegressor` and `BayesianClassifier`.
+
+Both standardise inputs (and a numeric target), build the model, call `fit`, and hand predictions
+back in the user's units and labels.
+"""
+
+import os
+import warnings
+from typing import Any, Self
+
+import jax
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from posterium._struct import static, struct
+from posterium.combinators import catalogue
+from posterium.driver.fit import fit
+from posterium.model.data import as_data
+from posterium.model.model import Model
+from posterium.posterior import store
+from posterium.posterior.fit import Fit
+from posterium.posterior.predict import predict
+from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
+from posterium.tables.scaling import Standardiser
+
+
+class ConvergenceWarning(UserWarning):
+    """A fit whose verdict is ``warned``."""
+
+
+class FitFailed(RuntimeError):
+    """A fit whose verdict is ``failed``."""
+
+
+@struct
+class Fitted:
+    """A fit with the maps between it and the user's units: all that prediction needs.
+
+    Parameters
+    ----------
+    fit
+        The fit, in standardised units.
+    inputs
+        Map of the inputs.
+    target
+        Map of the target, None for classes.
+    classes
+        The labels, sorted; () for regression.
+    seed
+        Seed of the functions that predictions draw.
+    draws
+        Functions drawn for a prediction; None for the posterior's own number.
+    squeeze
+        Whether the target was one-dimensional.
+    """
+
+    fit: Fit
+    inputs: Standardiser
+    target: Standardiser | None
+    classes: tuple[Any, ...] = static(default=())
+    seed: int = static(default=0)
+    draws: int | None = static(default=None)
+    squeeze: bool = static(default=True)
+
+    def predict(self, x: np.ndarray) -> RegressionPredictive | ClassPredictive:
+        """Return the predictive distribution at inputs x (n, d), in the user's units."""
+        key = jax.random.key(self.seed)
+        found = predict(key, self.fit, self.inputs.apply(x), draws=self.draws)
+        if self.target is None:
+            return found
+        found = found.affine(self.target.shift, self.target.scale)
+        return found.squeezed() if self.squeeze else found
+
+
+class _BayesianEstimator(BaseEstimator):
+    """What both estimators share."""
+
+    _task: str
+
+    def __init__(
+        self,
+        *,
+        method: Any = "default",
+        network: Any = None,
+        prior: Any = None,
+        likelihood: Any = None,
+        standardise: bool = True,
+        draws: int | None = None,
+        precision: str | None = None,
+        random_state: Any = 0,
+        checkpoint: str | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.method = method
+        self.network = network
+        self.prior = prior
+        self.likelihood = likelihood
+        self.standardise = standardise
+        self.draws = draws
+        self.precision = precision
+        self.random_state = random_state
+        self.checkpoint = checkpoint
+        self.verbose = verbose
+
+    def _fit(self, x: np.ndarray, y: np.ndarray, classes: tuple[Any, ...], weight: Any) -> Self:
+        weight = _check_sample_weight(weight, x, dtype=np.float64, ensure_non_negative=True)
+        kept = weight > 0
+        x, y, weight = x[kept], y[kept], weight[kept]
+        squeeze = y.ndim == 1
+        columns = y.reshape(len(y), -1)
+        inputs = target = None
+        if self.standardise:
+            inputs = Standardiser.of(x, weight)
+            target = None if classes else Standardiser.of(columns, weight)
+        inputs = inputs or Standardiser.identity(x.shape[1])
+        if not classes:
+            target = target or Standardiser.identity(columns.shape[1])
+            y = target.apply(columns)
+        method, model = catalogue.resolve(
+            self._task, self.method, self.network, self.prior, self.likelihood,
+            rows=len(x), targets=len(classes) or columns.shape[1],
+        )  # fmt: skip
+        seed = _seed(self.random_state)
+        result = fit(
+            jax.random.key(seed), model, as_data(inputs.apply(x), y, weight=weight), method,
+            precision=self.precision, checkpoint=self.checkpoint, progress=self.verbose > 0,
+        )  # fmt: skip
+        self.fitted_ = Fitted(result, inputs, target, classes, seed, self.draws, squeeze)
+        _announce(result)
+        return self
+
+    @property
+    def fit_(self) -> Fit:
+        """The fit behind this estimator, in standardised units."""
+        check_is_fitted(self, "fitted_")
+        return self.fitted_.fit
+
+    @property
+    def verdict_(self) -> Any:
+        """Whether to trust the fit."""
+        return self.fit_.verdict
+
+    @property
+    def history_(self) -> dict[str, Any]:
+        """What every phase recorded."""
+        return self.fit_.info
+
+    @property
+    def log_evidence_(self) -> float:
+        """Log evidence in nats of the standardised data; NaN where the method has none."""
+        return self.fit_.log_evidence
+
+    def predict_dist(self, X: Any) -> RegressionPredictive | ClassPredictive:
+        """Return the predictive distribution at inputs X (n, d), in the target's units."""
+        check_is_fitted(self, "fitted_")
+        X = validate_data(self, X, reset=False, dtype=np.float64)
+        return self.fitted_.predict(X)
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the fitted model to a file that `load` reads."""
+        check_is_fitted(self, "fitted_")
+        store.save({"model": self.fitted_}, path, overwrite=overwrite)
+
+
+def _seed(random_state: Any) -> int:
+    """Return a seed from an integer, None, or a NumPy random state."""
+    if isinstance(random_state, int | np.integer):
+        if random_state < 0:
+            raise ValueError(f"random_state must not be negative; got {random_state}.")
+        return int(random_state)
+    return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+def _announce(result: Fit) -> None:
+    """Warn of a doubtful fit, raise for a failed one."""
+    if result.verdict.status == "failed":
+        raise FitFailed(str(result.verdict))
+    if result.verdict.status == "warned":
+        warnings.warn(str(result.verdict), ConvergenceWarning, stacklevel=4)
+
+
+class BayesianRegressor(RegressorMixin, _BayesianEstimator):
+    """Regression with uncertainty that can be trusted, as a scikit-learn estimator.
+
+    Parameters
+    ----------
+    method
+        A name (`posterium methods` lists them) or a method such as ``Ensemble(MAP(), 5)``.
+    network
+        None for a multi-layer perceptron with the outputs the likelihood needs (features that are
+        linear in the weights for ``"exact"``), or a network.
+    prior
+        None for a Gaussian whose precision is scaled by fan-in, or a prior.
+    likelihood
+        None for what suits the method; ``"gaussian"`` (one noise sd), ``"heteroscedastic"``
+        (predicted for each row), or a likelihood. Its scale is in units of the standardised target.
+    standardise
+        Bring inputs and target to mean 0 and sd 1 first. Priors and noise scales then are in
+        these units; predictions come back in the target's own.
+    draws
+        Functions drawn for a prediction; None for the method's own number.
+    precision
+        ``"float32"``, ``"float64"``, or None for the method's own.
+    random_state
+        Seed, None, or a NumPy random state.
+    checkpoint
+        Folder for checkpoints, from which a killed fit goes on.
+    verbose
+        1 shows a progress bar.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from posterium import BayesianRegressor
+    >>> x = np.linspace(0, 1, 30)[:, None]
+    >>> model = BayesianRegressor(method="exact").fit(x, 2 * x[:, 0] + 1)
+    >>> mean, sd = model.predict([[0.5]], return_std=True)
+    >>> round(float(mean[0]), 2)
+    2.0
+    """
+
+    _task = "regression"
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit to inputs X (n, d) and targets y, (n,) or (n, k); return the estimator."""
+        X, y = validate_data(
+            self, X, y, dtype=np.float64, y_numeric=True, multi_output=True, ensure_min_samples=2
+        )
+        return self._fit(X, np.asarray(y, np.float64), (), sample_weight)
+
+    def predict(self, X: Any, return_std: bool = False) -> Any:
+        """Return the predictive mean, and with `return_std` its sd with observation noise."""
+        found = self.predict_dist(X)
+        return (found.mean, found.sd) if return_std else found.mean
+
+    def predict_interval(self, X: Any, level: float = 0.9) -> tuple[np.ndarray, np.ndarray]:
+        """Return the central interval that holds a new target with this probability."""
+        return self.predict_dist(X).interval(level)
+
+    def log_score(self, X: Any, y: Any) -> float:
+        """Return the mean log predictive density in nats, in units of the target."""
+        return float(np.mean(self.predict_dist(X).log_prob(np.asarray(y, np.float64))))
+
+
+class BayesianClassifier(ClassifierMixin, _BayesianEstimator):
+    """Classification with probabilities that can be trusted, as a scikit-learn estimator.
+
+    Parameters are those of `BayesianRegressor`; the likelihood is ``"bernoulli"`` for two classes
+    and ``"categorical"`` for more.
+    """
+
+    _task = "classification"
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Fit to inputs X (n, d) and labels y (n,) of any type; return the estimator."""
+        X, y = validate_data(self, X, y, dtype=np.float64, ensure_min_samples=2)
+        check_classification_targets(y)
+        self.classes_, index = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(
+                f"Expected at least 2 classes; y holds one class only ({self.classes_[0]!r}). "
+                "Add rows of another class."
+            )
+        return self._fit(X, index.astype(np.int32), tuple(self.classes_.tolist()), sample_weight)
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the predictive probabilities, (n, c), in the order of `classes_`."""
+        return self.predict_dist(X).probs
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable labels, (n,)."""
+        return self.classes_[self.predict_dist(X).label]
+
+    def log_score(self, X: Any, y: Any) -> float:
+        """Return the mean log predictive probability of the labels in nats."""
+        found = self.predict_dist(X)
+        index = np.searchsorted(self.classes_, y)
+        return float(np.mean(found.log_prob(index)))

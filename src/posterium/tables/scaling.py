@@ -1,0 +1,45 @@
+"""Standardisation: columns to mean 0 and standard deviation 1, and back."""
+
+from typing import Any
+
+import numpy as np
+
+from posterium._struct import struct
+
+CONSTANT = 1e-6
+"""A column whose sd is below this share of its largest size counts as constant."""
+
+
+@struct
+class Standardiser:
+    """An affine map of columns, z = (column - shift) / scale, both in the column's unit.
+
+    Parameters
+    ----------
+    shift
+        Weighted means, (d,).
+    scale
+        Weighted standard deviations, (d,); 1 where a column is constant.
+    """
+
+    shift: Any
+    scale: Any
+
+    @classmethod
+    def of(cls, columns: np.ndarray, weight: np.ndarray) -> "Standardiser":
+        """Return the map that standardises columns (n, d) under row weights (n,), in float64."""
+        columns = np.asarray(columns, np.float64)
+        shift = np.average(columns, axis=0, weights=weight)
+        sd = np.sqrt(np.average((columns - shift) ** 2, axis=0, weights=weight))
+        flat = np.ptp(columns, axis=0) == 0
+        flat |= sd <= CONSTANT * np.max(np.abs(columns), axis=0)
+        return cls(shift, np.where(flat, 1.0, sd))
+
+    @classmethod
+    def identity(cls, width: int) -> "Standardiser":
+        """Return the map that changes nothing."""
+        return cls(np.zeros(width), np.ones(width))
+
+    def apply(self, columns: np.ndarray) -> np.ndarray:
+        """Return the standardised columns, float64."""
+        return (np.asarray(columns, np.float64) - self.shift) / self.scale
