@@ -8,23 +8,17 @@ import os
 import warnings
 from typing import Any, Self
 
-import jax
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from posterium._struct import static, struct
 from posterium.combinators import catalogue
-from posterium.driver.fit import fit
-from posterium.model.data import as_data
-from posterium.model.model import Model
 from posterium.posterior import store
 from posterium.posterior.fit import Fit
-from posterium.posterior.predict import predict
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
-from posterium.tables.scaling import Standardiser
+from posterium.tables.fitted import fit_table
 
 
 class ConvergenceWarning(UserWarning):
@@ -33,46 +27,6 @@ class ConvergenceWarning(UserWarning):
 
 class FitFailed(RuntimeError):
     """A fit whose verdict is ``failed``."""
-
-
-@struct
-class Fitted:
-    """A fit with the maps between it and the user's units: all that prediction needs.
-
-    Parameters
-    ----------
-    fit
-        The fit, in standardised units.
-    inputs
-        Map of the inputs.
-    target
-        Map of the target, None for classes.
-    classes
-        The labels, sorted; () for regression.
-    seed
-        Seed of the functions that predictions draw.
-    draws
-        Functions drawn for a prediction; None for the posterior's own number.
-    squeeze
-        Whether the target was one-dimensional.
-    """
-
-    fit: Fit
-    inputs: Standardiser
-    target: Standardiser | None
-    classes: tuple[Any, ...] = static(default=())
-    seed: int = static(default=0)
-    draws: int | None = static(default=None)
-    squeeze: bool = static(default=True)
-
-    def predict(self, x: np.ndarray) -> RegressionPredictive | ClassPredictive:
-        """Return the predictive distribution at inputs x (n, d), in the user's units."""
-        key = jax.random.key(self.seed)
-        found = predict(key, self.fit, self.inputs.apply(x), draws=self.draws)
-        if self.target is None:
-            return found
-        found = found.affine(self.target.shift, self.target.scale)
-        return found.squeezed() if self.squeeze else found
 
 
 class _BayesianEstimator(BaseEstimator):
@@ -109,27 +63,16 @@ class _BayesianEstimator(BaseEstimator):
         weight = _check_sample_weight(weight, x, dtype=np.float64, ensure_non_negative=True)
         kept = weight > 0
         x, y, weight = x[kept], y[kept], weight[kept]
-        squeeze = y.ndim == 1
-        columns = y.reshape(len(y), -1)
-        inputs = target = None
-        if self.standardise:
-            inputs = Standardiser.of(x, weight)
-            target = None if classes else Standardiser.of(columns, weight)
-        inputs = inputs or Standardiser.identity(x.shape[1])
-        if not classes:
-            target = target or Standardiser.identity(columns.shape[1])
-            y = target.apply(columns)
         method, model = catalogue.resolve(
             self._task, self.method, self.network, self.prior, self.likelihood,
-            rows=len(x), targets=len(classes) or columns.shape[1],
+            rows=len(x), targets=len(classes) or y.reshape(len(y), -1).shape[1],
         )  # fmt: skip
-        seed = _seed(self.random_state)
-        result = fit(
-            jax.random.key(seed), model, as_data(inputs.apply(x), y, weight=weight), method,
-            precision=self.precision, checkpoint=self.checkpoint, progress=self.verbose > 0,
+        self.fitted_ = fit_table(
+            method, model, x, y, weight=weight, classes=classes, standardise=self.standardise,
+            seed=_seed(self.random_state), draws=self.draws, precision=self.precision,
+            checkpoint=self.checkpoint, progress=self.verbose > 0,
         )  # fmt: skip
-        self.fitted_ = Fitted(result, inputs, target, classes, seed, self.draws, squeeze)
-        _announce(result)
+        _announce(self.fitted_.fit)
         return self
 
     @property

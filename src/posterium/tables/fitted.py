@@ -1,0 +1,111 @@
+"""A fit to a table: what the library fitted, with the way to and from the user's units."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from posterium._struct import static, struct
+from posterium.driver.fit import fit
+from posterium.driver.protocol import Method
+from posterium.model.data import as_data
+from posterium.model.model import Model
+from posterium.posterior.fit import Fit
+from posterium.posterior.predict import predict
+from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
+from posterium.tables.scaling import Standardiser
+
+
+@struct
+class Fitted:
+    """A fit with the maps between it and the user's units: all that prediction needs.
+
+    Parameters
+    ----------
+    fit
+        The fit, in standardised units.
+    inputs
+        Map of the inputs.
+    target
+        Map of the target, None for classes.
+    classes
+        The labels, sorted; () for regression.
+    seed
+        Seed of the functions that predictions draw.
+    draws
+        Functions drawn for a prediction; None for the posterior's own number.
+    squeeze
+        Whether the target was one-dimensional.
+    """
+
+    fit: Fit
+    inputs: Standardiser
+    target: Standardiser | None
+    classes: tuple[Any, ...] = static(default=())
+    seed: int = static(default=0)
+    draws: int | None = static(default=None)
+    squeeze: bool = static(default=True)
+
+    def predict(self, x: np.ndarray) -> RegressionPredictive | ClassPredictive:
+        """Return the predictive distribution at inputs x (n, d), in the user's units."""
+        found = predict(key_of(self.seed), self.fit, self.inputs.apply(x), draws=self.draws)
+        if self.target is None:
+            return found
+        found = found.affine(self.target.shift, self.target.scale)
+        return found.squeezed() if self.squeeze else found
+
+
+def fit_table(
+    method: Method,
+    model: Model,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    weight: np.ndarray | None = None,
+    classes: tuple[Any, ...] = (),
+    standardise: bool = True,
+    seed: int = 0,
+    draws: int | None = None,
+    **options: Any,
+) -> Fitted:
+    """Fit inputs x (n, d) and targets y in the user's units.
+
+    Parameters
+    ----------
+    method, model
+        From `catalogue.resolve`, or records of one's own.
+    y
+        Numbers (n,) or (n, k), or indices (n,) of `classes`.
+    weight
+        Weights of the rows, (n,), above 0; None for 1 each.
+    classes
+        The labels; () for regression.
+    standardise
+        Bring inputs and numeric targets to mean 0 and sd 1 first.
+    seed, draws
+        As in `Fitted`; the seed is that of the fit too.
+    **options
+        Further arguments of `posterium.fit`: `precision`, `checkpoint`, `progress`.
+    """
+    weight = np.ones(len(x)) if weight is None else weight
+    inputs, target = _scaling(x, weight, standardise), None
+    squeeze = y.ndim == 1
+    if not classes:
+        columns = y.reshape(len(y), -1)
+        target = _scaling(columns, weight, standardise)
+        y = target.apply(columns)
+    data = as_data(inputs.apply(x), y, weight=weight)
+    result = fit(key_of(seed), model, data, method, **options)
+    return Fitted(result, inputs, target, classes, seed, draws, squeeze)
+
+
+def _scaling(columns: np.ndarray, weight: np.ndarray, standardise: bool) -> Standardiser:
+    if standardise:
+        return Standardiser.of(columns, weight)
+    return Standardiser.identity(columns.shape[1])
+
+
+def key_of(seed: int) -> jax.Array:
+    """Return the random key of a seed from 0 to 2^64 - 1; every bit of the seed counts."""
+    with jax.enable_x64(True):
+        return jax.random.key(np.uint64(seed))
