@@ -120,6 +120,7 @@ class Run:
             name = phase.name if phase.name not in info else f"{phase.name}_{number + 1}"
             info[name] = record
             verdicts.append(verdict)
+        _, start, model = self.journal.chapter(number + 1, None, (None, start, model)).position
         posterior, model = trees.to_numpy((start, model))
         info |= program.evidence(posterior, model)
         verdict = Verdict.merge(verdicts)
@@ -134,7 +135,7 @@ class Run:
         next phase reads its own start.
         """
         key, source = self.opening(number, phase)
-        batch = source.plan(0, 1, 1).batch(0)
+        batch = jax.eval_shape(lambda plan: plan.batch(0), source.plan(0, 1, 1))
         shape = jax.eval_shape(program.init, phase, key, model, source.first, start)
         record = program.record_shape(phase, shape, model, batch)
         chapter = self.journal.chapter(number, record, (shape, start, model))
@@ -152,6 +153,8 @@ class Run:
         ended, model = program.end(phase, chapter.position[0], kept, model, source.first)
         verdict = phase.judge(info, trees.to_numpy(ended))
         self.journal.finish(chapter, verdict, ended, model)
+        if self.stopping():
+            raise Interrupted(f"Stopped after phase {phase.name}.")
         return info, verdict, ended, model
 
     def opening(self, number: int, phase: Phase) -> tuple[jax.Array, batches.Source]:
@@ -164,29 +167,28 @@ class Run:
     ) -> None:
         """Run the steps of a phase in chunks of about a second, with everything in between."""
         count, timed = min(PROBE_STEPS, longest), False
-        while chapter.step < phase.steps:
+        while chapter.step < phase.steps and not chapter.over:
             count = min(count, phase.steps - chapter.step)
             began = time.perf_counter()
             plan = source.plan(chapter.step, count, longest)
             state, start, model = chapter.position
-            ran, state, record = program.advance(
+            ran, over, state, record = program.advance(
                 phase, state, key, model, plan, chapter.step, count
             )
             seconds = time.perf_counter() - began
             chapter.step += ran
             chapter.position = state, start, model
+            chapter.over = self.watch(phase, chapter, record[0]) or over
             self.journal.note(chapter, record)
             if self.stopping():
                 self.journal.save(chapter)
                 raise Interrupted(f"Stopped in phase {phase.name} after step {chapter.step}.")
-            if self.watch(phase, chapter, record[0]) or ran < count:
-                break
             if timed or seconds > CHUNK_SECONDS:
                 count = int(np.clip(CHUNK_SECONDS * count / seconds, 1, longest))
             timed = True
 
     def watch(self, phase: Phase, chapter: Chapter, info: dict[str, np.ndarray]) -> bool:
-        """Tell the callbacks; say whether the phase shall end here."""
+        """Tell the callbacks; say whether one of them ends the phase."""
         report = Report(phase.name, chapter.step, phase.steps, info, chapter.position[0])
         answers = [callback(report) for callback in self.watchers]
-        return any(answer is True for answer in answers) or phase.broken(info)
+        return any(answer is True for answer in answers)

@@ -31,6 +31,8 @@ class Chapter:
         Parts of the record, each stacked over its steps.
     step
         Steps done.
+    over
+        True when no more steps shall be taken, whatever their number.
     position
         The state (None before the first step), what the phase started from, and the model.
     verdict
@@ -41,6 +43,7 @@ class Chapter:
     template: Any
     records: list[Any] = field(default_factory=list)
     step: int = 0
+    over: bool = False
     position: tuple[Any, Any, Any] = (None, None, None)
     verdict: Verdict | None = None
 
@@ -99,7 +102,7 @@ class Journal:
             chapter.verdict = Verdict(*(_tuples(v) for v in meta["verdicts"][number]))
             self._verdicts.append(chapter.verdict)
             return chapter
-        chapter.step = meta["step"]
+        chapter.step, chapter.over = meta["step"], meta["over"]
         shapes = position if meta["started"] else (None, *position[1:])
         chapter.position = _fill(shapes, arrays)
         return chapter
@@ -127,6 +130,7 @@ class Journal:
         meta = {
             "phase": chapter.number,
             "step": chapter.step,
+            "over": chapter.over,
             "started": chapter.position[0] is not None,
             "verdicts": [[v.status, v.reasons, v.advice] for v in self._verdicts],
         }

@@ -4,6 +4,7 @@ The functions are jitted once, at module level, with the phase and the model as 
 second fit of equal shapes finds them compiled.
 """
 
+import functools
 from typing import Any
 
 import jax
@@ -21,9 +22,12 @@ LONGEST_CHUNK = 4096
 CHUNK_BYTES = 2**26
 
 
-@jax.jit
+@functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 def init(phase: Phase, key: jax.Array, model: Model, data: Data, start: Any) -> Any:
-    """Return the first state of a phase."""
+    """Return the first state of a phase.
+
+    It runs once, so it is compiled for quick compilation, not for quick running.
+    """
     return phase.init(key, model, data, start)
 
 
@@ -42,7 +46,7 @@ def _advance(
     plan: Plan,
     first: jax.Array,
     count: jax.Array,
-) -> tuple[jax.Array, Any, Any]:
+) -> tuple[jax.Array, Any, Any, jax.Array]:
     capacity = len(plan.epoch_end)
 
     def one(i: jax.Array, state: Any) -> tuple[Any, Any]:
@@ -50,32 +54,44 @@ def _advance(
         state, info = phase.step(key_i, state, model, plan.batch(i))
         return state, (info, phase.keep(state))
 
-    def body(carry: tuple[jax.Array, Any, Any]) -> tuple[jax.Array, Any, Any]:
-        i, state, record = carry
+    def body(carry: tuple[Any, ...]) -> tuple[Any, ...]:
+        i, state, record, _ = carry
         state, new = one(i, state)
-        return i + 1, state, jax.tree.map(lambda all_, x: all_.at[i].set(x), record, new)
+        record = jax.tree.map(lambda all_, x: all_.at[i].set(x), record, new)
+        return i + 1, state, record, phase.broken(new[0])
 
-    def going(carry: tuple[jax.Array, Any, Any]) -> jax.Array:
-        i, state, _ = carry
-        return (i < count) & ~jnp.all(phase.done(state))
+    def going(carry: tuple[Any, ...]) -> jax.Array:
+        i, state, _, broken = carry
+        return (i < count) & ~broken & ~jnp.all(phase.done(state))
 
     shapes = jax.eval_shape(one, first, state)[1]
     record = jax.tree.map(lambda s: jnp.zeros((capacity, *s.shape), s.dtype), shapes)
-    return jax.lax.while_loop(going, body, (jnp.zeros_like(count), state, record))
+    carry = jnp.zeros_like(count), state, record, jnp.zeros((), bool)
+    return jax.lax.while_loop(going, body, carry)
 
 
 def advance(
     phase: Phase, state: Any, key: jax.Array, model: Model, plan: Plan, first: int, count: int
-) -> tuple[int, Any, Any]:
-    """Run at most `count` steps; return how many were run, the state, and what was recorded.
+) -> tuple[int, bool, Any, Any]:
+    """Run at most `count` steps.
 
-    The record is (info, kept), stacked over the steps that were run, in host memory.
+    Returns
+    -------
+    ran
+        Steps that were run.
+    over
+        Whether the phase is done, or broken.
+    state
+        The state after them.
+    record
+        (info, kept), stacked over the steps that were run, in host memory.
     """
-    ran, state, record = _advance(
+    ran, state, record, broken = _advance(
         phase, state, key, model, plan, jnp.int32(first), jnp.int32(count)
     )
     ran = int(ran)
-    return ran, state, jax.tree.map(lambda part: np.asarray(part)[:ran], record)
+    over = ran < count or bool(broken)
+    return ran, over, state, jax.tree.map(lambda part: np.asarray(part)[:ran], record)
 
 
 def record_shape(phase: Phase, state: Any, model: Model, batch: Batch) -> Any:

@@ -61,12 +61,11 @@ class Phase(abc.ABC):
         """Return what to store of this step, a draw say, or None."""
         return None
 
-    def broken(self, info: dict[str, np.ndarray]) -> bool:
-        """Say whether to stop at once: the objective is not finite in any member."""
-        objective = info.get("objective")
-        if objective is None or not len(objective):
-            return False
-        return not np.isfinite(objective[-1]).any()
+    def broken(self, info: Info) -> jax.Array:
+        """Say whether to stop at once after a step that recorded this: no objective is finite."""
+        if "objective" not in info:
+            return jnp.zeros((), bool)
+        return ~jnp.isfinite(info["objective"]).any()
 
     def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
         """Judge the finished phase by its records and what it ended with (both on the host).
