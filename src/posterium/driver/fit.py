@@ -89,7 +89,7 @@ def fit(
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.enable_x64(precision == "float64"))
         model, data, start = trees.cast((model, data, start), np.dtype(precision))
-        check_model(model, data)
+        check_model(model, batches.source(key, data, None, np.dtype(precision)).first)
         identity = {"key": key, "model": model, "data": data, "method": method, "start": start}
         journal = stack.enter_context(Journal(checkpoint, identity, precision))
         watchers = list(callbacks)

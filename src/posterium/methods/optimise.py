@@ -161,12 +161,11 @@ class Descent(Phase):
     name: ClassVar[str] = "descent"
 
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> DescentState:
-        weights_key, held_key = jax.random.split(key)
-        weights = model.network.init(weights_key, data.x) if start is None else as_weights(start)
+        weights = model.network.init(key, data.x) if start is None else as_weights(start)
         weights = trees.cast(weights, data.weight.dtype)
         moving = weights.params, hyper.free(model)
-        watch = self._watch(held_key, data, moving)
-        optimiser = self.optimiser.build(self.steps).init(moving)
+        watch = self._watch(jax.random.fold_in(key, 1), data, moving)
+        optimiser = self.optimiser.build(self.steps).init(trees.vector(moving))
         return DescentState(*moving, weights.state, optimiser, watch)
 
     def _watch(self, key: jax.Array, data: Data, moving: Any) -> Watch | None:
@@ -174,7 +173,7 @@ class Descent(Phase):
         count = 0 if data.validation is not None else round(self.validation * n)
         if data.validation is None and count == 0:
             return None
-        held = jax.random.permutation(key, n)[:count]
+        held = jnp.argsort(jax.random.bits(key, (n,)))[:count]
         mask = jnp.ones(n, data.weight.dtype).at[held].set(0)
         low = jnp.full((), -jnp.inf, data.weight.dtype)
         return Watch(held, mask, moving, low, low, jnp.zeros((), jnp.int32))
@@ -184,21 +183,23 @@ class Descent(Phase):
     ) -> tuple[DescentState, Info]:
         part = batch.part if state.watch is None else fitted_part(state.watch, batch)
 
-        def objective(moving: Any) -> tuple[jax.Array, Any]:
-            params, raws = moving
+        vector, unravel = trees.ravel((state.params, state.raws))
+
+        def loss(vector: jax.Array) -> tuple[jax.Array, Any]:
+            params, raws = unravel(vector)
             here = hyper.fill(model, raws)
-            weights = Weights(params, state.state)
-            log_prior, log_likelihood, new = here.log_joint(weights, part, train=True)
+            log_prior, log_likelihood, new = here.log_joint(
+                Weights(params, state.state), part, train=True
+            )
             total = log_likelihood + (log_prior if self.use_prior else 0)
             return -total / part.size, (log_prior, log_likelihood, new)
 
-        moving = state.params, state.raws
-        (loss, (log_prior, log_likelihood, new)), slope = jax.value_and_grad(
-            objective, has_aux=True
-        )(moving)
-        updates, memory = self.optimiser.build(self.steps).update(slope, state.optimiser, moving)
-        params, raws = optax.apply_updates(moving, updates)
-        info = {"objective": -loss, "log_prior": log_prior, "log_likelihood": log_likelihood}
+        (value, (log_prior, log_likelihood, new)), slope = jax.value_and_grad(loss, has_aux=True)(
+            vector
+        )
+        move, memory = self.optimiser.build(self.steps).update(slope, state.optimiser, vector)
+        params, raws = unravel(optax.apply_updates(vector, move))
+        info = {"objective": -value, "log_prior": log_prior, "log_likelihood": log_likelihood}
         state = DescentState(params, raws, new, memory, state.watch)
         if state.watch is not None:
             watch = jax.lax.cond(

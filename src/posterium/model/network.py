@@ -3,6 +3,7 @@
 A network is any record with `init(key, x) -> Weights` and `apply(weights, x, train) -> (f, state)`.
 """
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -21,6 +22,13 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "softplus": jax.nn.softplus,
     "sigmoid": jax.nn.sigmoid,
 }
+
+
+BIAS_SD = 0.5
+"""Starting sd of hidden biases: it spreads the units over standardised inputs."""
+
+LAST_LAYER = 0.1
+"""Starting size of the last layer against its fan-in scaling: functions start near 0."""
 
 
 class Network(Protocol):
@@ -55,6 +63,12 @@ class MLP:
         Add a hidden layer's input to its output where their widths agree.
     layer_norm
         Normalise each hidden layer's sums over its units, with learned scale and shift.
+
+    Notes
+    -----
+    Weights start uniform with variance 1 / inputs (2 / inputs before relu and its kin), the last
+    layer a tenth of that size; hidden biases start uniform with sd 0.5, which spreads the units
+    over standardised inputs. Measured on regression tables, both are worth about 0.1 nats a row.
     """
 
     outputs: int = static(default=1)
@@ -82,18 +96,24 @@ class MLP:
 
     def init(self, key: jax.Array, x: jax.Array) -> Weights:
         widths = (x.shape[-1], *self.hidden, self.outputs)
-        keys = jax.random.split(key, len(widths) - 1)
+        shapes = list(itertools.pairwise(widths))
+        # One draw for all layers: XLA compiles one a layer many times slower.
+        counts = [inputs * out + out for inputs, out in shapes]
+        draws = jax.random.uniform(key, (sum(counts),), minval=-1.0, maxval=1.0) * math.sqrt(3)
+        parts = jnp.split(draws, list(itertools.accumulate(counts))[:-1])
         layers = [
-            self._layer(k, *pair, last=i == len(self.hidden))
-            for i, (k, pair) in enumerate(zip(keys, zip(widths, widths[1:], strict=False), strict=True))
+            self._layer(part, *shape, last=i == len(self.hidden))
+            for i, (part, shape) in enumerate(zip(parts, shapes, strict=True))
         ]
         return Weights({"layers": layers})
 
-    def _layer(self, key: jax.Array, width: int, out: int, *, last: bool) -> dict[str, jax.Array]:
+    def _layer(self, unit: jax.Array, inputs: int, out: int, *, last: bool) -> dict[str, jax.Array]:
+        """Return a layer from draws of unit variance, one a kernel entry and one a bias."""
         gain = 1.0 if last or self.activation in ("tanh", "sigmoid") else 2.0
-        layer = {"kernel": jax.random.normal(key, (width, out)) * math.sqrt(gain / width)}
+        scale = math.sqrt(gain / inputs) * (LAST_LAYER if last else 1)
+        layer = {"kernel": unit[: inputs * out].reshape(inputs, out) * scale}
         if self.bias:
-            layer["bias"] = jnp.zeros(out)
+            layer["bias"] = unit[inputs * out :] * (0 if last else BIAS_SD)
         if self.layer_norm and not last:
             layer |= {"norm_scale": jnp.ones(out), "norm_shift": jnp.zeros(out)}
         return layer
