@@ -102,7 +102,7 @@ class Streamed:
 
     def __init__(self, stream: Stream, dtype: Any) -> None:
         self.stream, self.dtype, self.batch = stream, dtype, stream.batch_size
-        self.per_epoch = math.ceil(stream.size / stream.batch_size)
+        self.per_epoch = stream.per_epoch
         self._next: tuple[int, Iterator[Data]] = (0, iter(()))
         self.first = next(self._open(0))
 
@@ -113,15 +113,29 @@ class Streamed:
         return itertools.islice(batches, step % self.per_epoch, None)
 
     def _pass(self) -> Iterator[Data]:
-        count = 0
-        for x, y, *weight in self.stream.batches():
-            count += 1
-            yield self._padded(x, y, weight[0] if weight else np.ones(len(x)))
-        if count != self.per_epoch:
-            raise ValueError(
-                f"The stream must yield {self.per_epoch} batches a pass (size {self.stream.size}, "
-                f"batch size {self.batch}); it yielded {count}. Correct `size` or `batch_size`."
-            )
+        """Return the batches of one pass; a batch is given out when the next one was seen."""
+        rows, total, held = 0, 0.0, None
+        for x, y, *rest in self.stream.batches():
+            weight = np.asarray(rest[0] if rest else np.ones(len(x)))
+            full = min(self.batch, self.stream.rows - rows)
+            rows, total = rows + len(x), total + weight.sum()
+            if len(x) != full:
+                raise self._unexpected(f"batch of {len(x)} rows ending at row {rows}")
+            if held is not None:
+                yield held
+            held = self._padded(x, y, weight)
+        if rows != self.stream.rows:
+            raise self._unexpected(f"pass of {rows} rows")
+        if not np.isclose(total, self.stream.total):
+            raise self._unexpected(f"summed weight of {total:g} where N is {self.stream.total:g}")
+        yield held
+
+    def _unexpected(self, found: str) -> ValueError:
+        return ValueError(
+            f"The stream must yield {self.stream.rows} rows a pass in batches of {self.batch}, a "
+            f"shorter one only at the end; it yielded a {found}. Correct `rows`, `batch_size`, "
+            "`size` or the stream."
+        )
 
     def _padded(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> Data:
         short = self.batch - len(x)
@@ -135,7 +149,7 @@ class Streamed:
         y = np.asarray(y)
         if np.issubdtype(y.dtype, np.floating) and y.ndim == 1:
             y = y[:, None]
-        size = np.asarray(self.stream.size, self.dtype)
+        size = np.asarray(self.stream.total, self.dtype)
         return Data(pad(x), pad(y), pad(weight), size, self.stream.validation)
 
     def plan(self, start: int, count: int, capacity: int) -> Plan:

@@ -5,12 +5,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from posterium.model.data import Data, Stream
+from posterium.model.data import Data
 from posterium.model.model import Model
 
 
-def check_model(model: Model, data: Data | Stream) -> None:
+def check_model(model: Model, data: Data) -> None:
     """Refuse a model whose network, likelihood and target do not fit together.
+
+    Of a stream the first batch is looked at.
 
     Raises
     ------
@@ -18,8 +20,6 @@ def check_model(model: Model, data: Data | Stream) -> None:
         When the network gives another number of outputs than the likelihood needs, when the
         target is of the wrong kind, or when a class index is out of range.
     """
-    if isinstance(data, Stream):
-        return
     f = _outputs(model, data)
     likelihood = type(model.likelihood).__name__
     if f.ndim != 2 or f.shape[0] != len(data.x):

@@ -7,7 +7,6 @@ with :math:`\Phi` the features, :math:`\Lambda` the prior precision and :math:`\
 are fewer of them than weights.
 """
 
-import math
 from typing import Any, ClassVar
 
 import jax
@@ -52,7 +51,7 @@ class Exact:
                     "NUTS() for other models."
                 )
         if isinstance(data, Stream):
-            return (Solve(math.ceil(data.size / data.batch_size), whole=False),)
+            return (Solve(data.per_epoch, whole=False),)
         return (Solve(1, whole=True),)
 
 

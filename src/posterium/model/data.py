@@ -1,5 +1,6 @@
 """Data: rows with weights that remember how many there are in all; batches of them; streams."""
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -71,18 +72,31 @@ class Stream:
     batches
         Called once an epoch; yields (x, y) or (x, y, weight) as NumPy arrays of at most
         `batch_size` rows. It must yield the same batches at every call.
-    size
-        Number of rows (summed weight) of one pass.
+    rows
+        Number of rows of one pass.
     batch_size
         Rows of a full batch; a shorter last one is padded with weight 0.
     validation
         Rows in memory that are watched for early stopping, or None.
+    size
+        Summed weight N of one pass; None where the rows are not weighted.
     """
 
     batches: Callable[[], Iterator[tuple[np.ndarray, ...]]] = static()
-    size: float = static()
+    rows: int = static()
     batch_size: int = static()
     validation: Data | None = None
+    size: float | None = static(default=None)
+
+    @property
+    def total(self) -> float:
+        """Summed weight N of one pass."""
+        return float(self.rows if self.size is None else self.size)
+
+    @property
+    def per_epoch(self) -> int:
+        """Number of batches of one pass."""
+        return math.ceil(self.rows / self.batch_size)
 
 
 def as_data(x: Any, y: Any, *, weight: Any = None, validation: Data | None = None) -> Data:

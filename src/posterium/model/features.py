@@ -26,6 +26,11 @@ class Features(Protocol):
         ...
 
 
+def _float(like: jax.Array) -> Any:
+    """Return the dtype of weights on such inputs: their own, or the default for integers."""
+    return like.dtype if jnp.issubdtype(like.dtype, jnp.floating) else jnp.zeros(()).dtype
+
+
 @struct
 class Affine:
     """The inputs themselves behind a column of ones: m = 1 + d."""
@@ -72,8 +77,8 @@ class Fourier:
     def draw(self, key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
         frequency, phase = jax.random.split(key)
         return {
-            "frequency": jax.random.normal(frequency, (x.shape[1], self.count), x.dtype),
-            "phase": jax.random.uniform(phase, (self.count,), x.dtype, -math.pi, math.pi),
+            "frequency": jax.random.normal(frequency, (x.shape[1], self.count), _float(x)),
+            "phase": jax.random.uniform(phase, (self.count,), _float(x), -math.pi, math.pi),
         }
 
     def evaluate(self, numbers: Any, x: jax.Array) -> jax.Array:
@@ -98,8 +103,9 @@ class Linear:
 
     def init(self, key: jax.Array, x: jax.Array) -> Weights:
         numbers = self.features.draw(key, x)
-        width = jax.eval_shape(self.features.evaluate, numbers, x).shape[1]
-        return Weights({"coefficients": jnp.zeros((width, self.outputs), x.dtype)}, numbers)
+        basis = jax.eval_shape(self.features.evaluate, numbers, x)
+        start = jnp.zeros((basis.shape[1], self.outputs), _float(basis))
+        return Weights({"coefficients": start}, numbers)
 
     def design(self, weights: Weights, x: jax.Array) -> jax.Array:
         """Return the feature matrix, (n, m)."""
