@@ -23,14 +23,14 @@ def static(**options: Any) -> Any:
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
 def struct(cls: type[T]) -> type[T]:
     """Make a class a frozen dataclass, register it as a pytree and as a storable record."""
-    cls = dataclasses.dataclass(frozen=True)(cls)
+    made: Any = dataclasses.dataclass(frozen=True)(cls)
     names = {True: [], False: []}
-    for field in dataclasses.fields(cls):
+    for field in dataclasses.fields(made):
         names[bool(field.metadata.get("static"))].append(field.name)
-    if RECORDS.setdefault(record_name(cls), cls).__module__ != cls.__module__:
+    if RECORDS.setdefault(record_name(made), made).__module__ != cls.__module__:
         raise TypeError(f"Two records are called {cls.__name__}; a file could not tell them apart.")
-    RECORDS[record_name(cls)] = cls
-    return jax.tree_util.register_dataclass(cls, names[False], names[True])
+    RECORDS[record_name(made)] = made
+    return jax.tree_util.register_dataclass(made, names[False], names[True])
 
 
 def record_name(cls: type) -> str:
@@ -39,7 +39,7 @@ def record_name(cls: type) -> str:
     return cls.__name__ if own else f"{cls.__module__}.{cls.__qualname__}"
 
 
-def replace(record: T, **changes: Any) -> T:
+def replace(record: Any, **changes: Any) -> Any:
     """Return a copy of a record with some fields changed."""
     return dataclasses.replace(record, **changes)
 

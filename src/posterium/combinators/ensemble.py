@@ -12,7 +12,7 @@ import numpy as np
 
 from posterium._struct import static, struct
 from posterium.driver.protocol import Info, Method, Phase
-from posterium.model.data import Batch, Data
+from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
 from posterium.numerics import trees
 from posterium.posterior.fit import Verdict
@@ -46,7 +46,7 @@ class Ensemble:
         """What the method inside computes in."""
         return self.of.precision
 
-    def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
+    def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         inner = self.of.phases(model, data)
         last = len(inner) - 1
         return tuple(Members(p, self.members, i == 0, i == last) for i, p in enumerate(inner))

@@ -14,7 +14,7 @@ from posterium._struct import static, struct
 from posterium.driver.protocol import NO_BATCHES, Info, Method, Phase
 from posterium.methods.polish import newton_step
 from posterium.model import hyper
-from posterium.model.data import Batch, Data
+from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
 from posterium.numerics import trees
 from posterium.posterior.fit import Verdict
@@ -48,7 +48,7 @@ class Evidence:
         """What the method inside computes in."""
         return self.of.precision
 
-    def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
+    def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         if not hyper.learned(model):
             raise ValueError(
                 "Evidence expects a model with free hyper-parameters; this one has none. "

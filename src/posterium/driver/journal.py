@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from posterium.driver.checkpoint import Checkpoints, fingerprint_of
@@ -169,7 +170,7 @@ def _fill(template: Any, arrays: dict[str, np.ndarray]) -> Any:
     leaves, structure = jax.tree.flatten(template)
     found = [arrays[f"{i:05d}"] for i in range(len(leaves))]
     keyed = [
-        jax.random.wrap_key_data(array, impl=jax.random.key_impl(leaf)) if trees.is_key(leaf) else array
+        jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(leaf)) if trees.is_key(leaf) else array
         for leaf, array in zip(leaves, found, strict=True)
     ]
     return jax.tree.unflatten(structure, keyed)

@@ -5,13 +5,13 @@ a record, so its numbers (step sizes, patience) are leaves: changing them compil
 """
 
 import abc
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from posterium.model.data import Batch, Data
+from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
 from posterium.posterior.fit import Verdict
 
@@ -25,13 +25,19 @@ Info = dict[str, jax.Array]
 class Phase(abc.ABC):
     """One stage of a method.
 
-    Subclasses are records. `steps` and `batch_size` select a program and are static.
+    Subclasses are records with a `name`, `steps` (at most, at least 1) and `batch_size` (rows a
+    step; None for all, `NO_BATCHES` for none); the last two select a program and are static.
     All functions are pure and traceable; they may be vmapped over members.
     """
 
-    name: ClassVar[str]
-    steps: int
-    batch_size: int | None
+    if TYPE_CHECKING:
+
+        @property
+        def name(self) -> str: ...  # noqa: D102
+        @property
+        def steps(self) -> int: ...  # noqa: D102
+        @property
+        def batch_size(self) -> int | None: ...  # noqa: D102
 
     @abc.abstractmethod
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> State:
@@ -96,8 +102,11 @@ class Method(Protocol):
     `precision` is what the method computes in unless the user says otherwise.
     """
 
-    precision: ClassVar[str]
+    @property
+    def precision(self) -> str:
+        """Return ``"float32"`` or ``"float64"``."""
+        ...
 
-    def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
+    def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         """Return the phases for a model and data (which may be checked here, not computed with)."""
         ...

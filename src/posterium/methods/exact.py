@@ -155,7 +155,7 @@ class LinearCurvature:
     rows: Any
     count: Any
     outputs: int = static()
-    weights: Weights = None
+    weights: Any = None
     data: Data | None = None
 
     def _problem(self, model: Model) -> tuple[jax.Array, ...]:

@@ -10,7 +10,7 @@ from posterium.driver.protocol import Phase
 from posterium.methods.optimise import Descent, Optimiser
 from posterium.methods.polish import Polish
 from posterium.model import hyper
-from posterium.model.data import Data
+from posterium.model.data import Data, Stream
 from posterium.model.model import Model
 
 
@@ -70,7 +70,7 @@ class MAP:
                 "stopping would not. Leave one of them out."
             )
 
-    def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
+    def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         if self.use_prior:
             refuse_unbounded(model)
         descent = Descent(

@@ -203,7 +203,7 @@ class Descent(Phase):
         state = DescentState(params, raws, new, memory, state.watch)
         if state.watch is not None:
             watch = jax.lax.cond(
-                batch.epoch_end, lambda: check(state, model, batch), lambda: state.watch
+                batch.epoch_end, check, lambda watch, *_: watch, state.watch, state, model, batch
             )
             state = replace(state, watch=watch)
             info["held_out"] = watch.latest
@@ -235,9 +235,8 @@ def fitted_part(watch: Watch, batch: Batch) -> Data:
     return replace(batch.part, weight=batch.part.weight * here, size=size)
 
 
-def check(state: DescentState, model: Model, batch: Batch) -> Watch:
+def check(watch: Watch, state: DescentState, model: Model, batch: Batch) -> Watch:
     """Score the held-out rows, and keep the weights if they are the best so far."""
-    watch = state.watch
     held = batch.whole.validation
     if held is None:
         held = batch.whole.take(watch.held)

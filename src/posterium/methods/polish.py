@@ -142,6 +142,7 @@ def lbfgs_step(loss: Any, vector: jax.Array, memory: Any) -> tuple[Any, ...]:
     """Take one L-BFGS step with a zoom line search."""
     solver = optax.lbfgs()
     value, slope = optax.value_and_grad_from_state(loss)(vector, state=memory)
+    updates: Any
     updates, memory = solver.update(
         slope, memory, vector, value=value, grad=slope, value_fn=loss
     )
