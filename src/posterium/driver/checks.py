@@ -5,8 +5,20 @@ from typing import Any
 import jax
 import numpy as np
 
+from posterium.driver.protocol import Method
 from posterium.model.data import Data
 from posterium.model.model import Model
+from posterium.numerics import trees
+
+
+def check_door(key: Any, method: Any) -> None:
+    """Refuse a key or a method of another kind."""
+    if not trees.is_key(key) or key.shape != ():
+        raise TypeError(f"key must be one typed key, such as jax.random.key(0); got {key!r}.")
+    if isinstance(method, type) or not isinstance(method, Method):
+        raise TypeError(
+            f"method must be a method such as MAP() or Ensemble(MAP(), 5); got {method!r}."
+        )
 
 
 def check_model(model: Model, data: Data) -> None:

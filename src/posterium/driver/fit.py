@@ -10,7 +10,7 @@ import jax
 import numpy as np
 
 from posterium.driver import batches, program
-from posterium.driver.checks import check_model
+from posterium.driver.checks import check_door, check_model
 from posterium.driver.journal import Chapter, Journal
 from posterium.driver.protocol import Method, Phase
 from posterium.driver.watch import Callback, Interrupted, ProgressBar, Report, interrupts
@@ -83,6 +83,7 @@ def fit(
     >>> fit(jax.random.key(0), model, as_data(x, x**2), MAP(steps=50)).verdict.status
     'ok'
     """
+    check_door(key, method)
     precision = precision or method.precision
     if precision not in ("float32", "float64"):
         raise ValueError(f"precision must be 'float32' or 'float64'; got {precision!r}.")

@@ -3,6 +3,9 @@
 import math
 from typing import Any
 
+import numpy as np
+from scipy.special import logsumexp
+
 from posterium._struct import static, struct
 from posterium.model.model import Model
 
@@ -71,5 +74,9 @@ class Fit:
 
     @property
     def log_evidence(self) -> float:
-        """Log evidence in nats, NaN where the method has none."""
-        return float(self.info.get("log_evidence", math.nan))
+        """Log evidence in nats, NaN where the method has none.
+
+        Of an ensemble it is the log of the mean of its members' evidences; those are in `info`.
+        """
+        each = np.asarray(self.info.get("log_evidence", math.nan), np.float64)
+        return float(logsumexp(each) - math.log(each.size))

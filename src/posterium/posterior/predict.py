@@ -65,10 +65,8 @@ def predict(
     each = _draws_each(fit, draws, how)
     with jax.enable_x64(fit.precision == "float64"):
         x = _inputs(x, fit)
-        shapes = jax.eval_shape(
-            functools.partial(_tiles, how=how, count=each),
-            fit.posterior, fit.model, key, jnp.arange(1), x[:1][None], jnp.int32(1),
-        )  # fmt: skip
+        tile = jax.ShapeDtypeStruct((1, TILE, *x.shape[1:]), x.dtype)
+        shapes = _shapes(fit, key, tile, each, how)
     outputs = shapes[0].shape[-1]
     row_bytes = 8 * members(fit.posterior) * each * outputs * len(shapes)
     if row_bytes * TILE > max_bytes:
@@ -111,6 +109,20 @@ def _draws_each(fit: Fit, draws: int | None, how: str) -> int:
             member = member.member(0)[0]
         return max(1, math.ceil(member.default_draws() / (1 if member.default_draws() == 1 else count)))
     return math.ceil(draws / count)
+
+
+def _shapes(fit: Fit, key: jax.Array, tile: Any, count: int, how: str) -> Parameters:
+    """Return the shapes of what one tile of rows gives under one draw."""
+    run = functools.partial(_tiles, how=how, count=count)
+    try:
+        return jax.eval_shape(
+            run, fit.posterior, fit.model, key, jnp.arange(1), tile, jnp.int32(1)
+        )
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"x must have the columns that were fitted; the network does not take rows of shape "
+            f"{tile.shape[2:]}: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _inputs(x: Any, fit: Fit) -> np.ndarray:
@@ -168,7 +180,8 @@ def _block(key: jax.Array, fit: Fit, x: np.ndarray, count: int, how: str) -> lis
             )
             kept = min(size, count - start)
             groups.append([_untiled(np.asarray(part), size, kept, len(x)) for part in found])
-    return [np.concatenate(parts, axis=1).reshape(-1, len(x), parts[0].shape[-1]) for parts in zip(*groups, strict=True)]
+    joined = [np.concatenate(parts, axis=1) for parts in zip(*groups, strict=True)]
+    return [part.reshape(-1 if len(x) else len(part) * count, *part.shape[2:]) for part in joined]
 
 
 def _untiled(found: np.ndarray, size: int, kept: int, rows: int) -> np.ndarray:
