@@ -7,8 +7,11 @@ import numpy as np
 
 from posterium.driver.protocol import Method
 from posterium.model.data import Data
+from posterium.model.hyper import fix
 from posterium.model.model import Model
 from posterium.numerics import trees
+
+TINY = float(np.finfo(np.float32).tiny)
 
 
 def check_door(key: Any, method: Any) -> None:
@@ -32,6 +35,8 @@ def check_model(model: Model, data: Data) -> None:
         When the network gives another number of outputs than the likelihood needs, when the
         target is of the wrong kind, or when a class index is out of range.
     """
+    _check_scale("The precision of the prior", getattr(model.prior, "precision", ()), low=0.0)
+    _check_scale("The noise scale", getattr(model.likelihood, "scale", ()), low=TINY)
     f = _outputs(model, data)
     likelihood = type(model.likelihood).__name__
     if f.ndim != 2 or f.shape[0] != len(data.x):
@@ -53,6 +58,15 @@ def check_model(model: Model, data: Data) -> None:
             f"{likelihood} with {data.y.shape[1]} target column(s) needs a network with {needed} "
             f"output(s); it has {f.shape[1]}. Set outputs={needed} on the network."
         )
+
+
+def _check_scale(what: str, hyper: Any, low: float) -> None:
+    """Refuse fixed or learned values of a hyper-parameter that are not finite or too low."""
+    for leaf in jax.tree.leaves(fix(hyper)):
+        given = np.asarray(leaf)
+        if not (np.isfinite(given) & (given >= low)).all():
+            bound = "above 0" if low else "at least 0"
+            raise ValueError(f"{what} must be finite and {bound}; got {given}.")
 
 
 def _outputs(model: Model, data: Data) -> Any:

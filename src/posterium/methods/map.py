@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 from posterium._struct import static, struct
 from posterium.driver.protocol import Phase
-from posterium.methods.optimise import Descent, Optimiser
+from posterium.methods.optimise import Descent, Optimiser, check_settings
 from posterium.methods.polish import Polish
 from posterium.model import hyper
 from posterium.model.data import Data, Stream
@@ -64,6 +64,7 @@ class MAP:
     precision: ClassVar[str] = "float32"
 
     def __post_init__(self) -> None:
+        check_settings(self.steps, self.batch_size, self.validation)
         if self.polish is not None and self.validation:
             raise ValueError(
                 "Expected validation=0 with a polish: it ends at the mode of all rows, where early "
@@ -73,6 +74,8 @@ class MAP:
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         if self.use_prior:
             refuse_unbounded(model)
+        if isinstance(data, Stream):
+            self._refuse_stream(data)
         descent = Descent(
             Optimiser(self.optimiser, self.learning_rate, self.schedule, self.clip, self.betas),
             self.steps,
@@ -84,6 +87,15 @@ class MAP:
         if self.polish is None:
             return (descent,)
         return descent, Polish(self.polish, use_prior=self.use_prior)
+
+
+    def _refuse_stream(self, data: Stream) -> None:
+        if self.polish is not None or (self.validation and data.validation is None):
+            raise ValueError(
+                "A stream expects MAP without a polish, which needs all rows at every step, and "
+                "without a share of rows held out. Leave `polish` out, give the stream its own "
+                "`validation`, or hold the data in memory."
+            )
 
 
 def MLE(**settings: Any) -> MAP:  # noqa: N802 (reads as the method it is)

@@ -24,6 +24,15 @@ OPTIMISERS = ("adam", "sgd", "momentum", "rmsprop")
 SCHEDULES = ("constant", "cosine", "linear")
 
 
+def check_settings(steps: int, batch_size: int | None, validation: float = 0.0) -> None:
+    """Refuse settings of a descent that make no sense."""
+    if steps < 1 or (batch_size is not None and batch_size < 1) or not 0 <= validation < 1:
+        raise ValueError(
+            "Expected steps and batch_size (or None) of at least 1 and validation from 0 to below 1; "
+            f"got steps={steps}, batch_size={batch_size}, validation={validation}."
+        )
+
+
 @struct
 class Optimiser:
     """Which optimiser, at which learning rate, on which schedule.
@@ -88,7 +97,7 @@ class Watch:
     mask
         1 for rows that are fitted, 0 for held-out ones, (n,).
     best
-        Weights and hyper-parameters with the best held-out score.
+        Weights, hyper-parameters and the network's state with the best held-out score.
     score
         That score: mean log likelihood of the held-out rows, in nats.
     latest
@@ -164,11 +173,11 @@ class Descent(Phase):
         weights = model.network.init(key, data.x) if start is None else as_weights(start)
         weights = trees.cast(weights, data.weight.dtype)
         moving = weights.params, hyper.free(model)
-        watch = self._watch(jax.random.fold_in(key, 1), data, moving)
+        watch = self._watch(jax.random.fold_in(key, 1), data, (*moving, weights.state))
         optimiser = self.optimiser.build(self.steps).init(trees.vector(moving))
         return DescentState(*moving, weights.state, optimiser, watch)
 
-    def _watch(self, key: jax.Array, data: Data, moving: Any) -> Watch | None:
+    def _watch(self, key: jax.Array, data: Data, best: Any) -> Watch | None:
         n = len(data.x)
         count = 0 if data.validation is not None else round(self.validation * n)
         if data.validation is None and count == 0:
@@ -176,7 +185,7 @@ class Descent(Phase):
         held = jnp.argsort(jax.random.bits(key, (n,)))[:count]
         mask = jnp.ones(n, data.weight.dtype).at[held].set(0)
         low = jnp.full((), -jnp.inf, data.weight.dtype)
-        return Watch(held, mask, moving, low, low, jnp.zeros((), jnp.int32))
+        return Watch(held, mask, best, low, low, jnp.zeros((), jnp.int32))
 
     def step(
         self, key: jax.Array, state: DescentState, model: Model, batch: Batch
@@ -198,7 +207,8 @@ class Descent(Phase):
             vector
         )
         move, memory = self.optimiser.build(self.steps).update(slope, state.optimiser, vector)
-        params, raws = unravel(optax.apply_updates(vector, move))
+        moved: Any = optax.apply_updates(vector, move)
+        params, raws = unravel(moved)
         info = {"objective": -value, "log_prior": log_prior, "log_likelihood": log_likelihood}
         state = DescentState(params, raws, new, memory, state.watch)
         if state.watch is not None:
@@ -217,13 +227,19 @@ class Descent(Phase):
     def end(
         self, state: DescentState, kept: Any, model: Model, data: Data
     ) -> tuple[Point, Model]:
-        params, raws = (state.params, state.raws) if state.watch is None else state.watch.best
-        return Point(Weights(params, state.state)), hyper.fill(model, raws)
+        latest = state.params, state.raws, state.state
+        params, raws, kept = latest if state.watch is None else chosen(state.watch, latest)
+        return Point(Weights(params, kept)), hyper.fill(model, raws)
 
 
 def as_weights(start: Any) -> Weights:
     """Return weights to start from: weights as they are, or the mode of a posterior."""
     return start if isinstance(start, Weights) else start.mode()
+
+
+def chosen(watch: Watch, latest: Any) -> Any:
+    """Return what had the best held-out score, or the latest when none was scored."""
+    return trees.where(watch.score > -jnp.inf, watch.best, latest)
 
 
 def fitted_part(watch: Watch, batch: Batch) -> Data:
@@ -245,6 +261,6 @@ def check(watch: Watch, state: DescentState, model: Model, batch: Batch) -> Watc
     row = hyper.fill(model, state.raws).likelihood.log_prob(f, held.y)
     score = jnp.sum(held.weight * row) / jnp.sum(held.weight)
     better = score > watch.score
-    best = trees.where(better, (state.params, state.raws), watch.best)
+    best = trees.where(better, (state.params, state.raws, state.state), watch.best)
     waited = jnp.where(better, 0, watch.waited + 1)
     return replace(watch, best=best, score=jnp.maximum(score, watch.score), latest=score, waited=waited)

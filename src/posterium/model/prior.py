@@ -14,6 +14,7 @@ from posterium._struct import static, struct
 from posterium.model.hyper import is_learned, value
 
 LOG_2PI = math.log(2 * math.pi)
+SCALINGS = ("fan_in", "none")
 
 
 class Prior(Protocol):
@@ -83,6 +84,12 @@ class Normal:
 
     precision: Any = 1.0
     scaling: str = static(default="fan_in")
+
+    def __post_init__(self) -> None:
+        if self.scaling not in SCALINGS:
+            raise ValueError(
+                f"scaling must be one of {', '.join(SCALINGS)}; got {self.scaling!r}."
+            )
 
     def precision_of(self, params: Any) -> Any:
         return jax.tree.map(self._spread, self.precision, params, is_leaf=is_learned)
