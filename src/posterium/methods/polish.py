@@ -113,13 +113,20 @@ def _small(like: jax.Array) -> jax.Array:
     return jnp.asarray(jnp.finfo(like.dtype).eps, like.dtype) ** 1.5
 
 
-def newton_step(loss: Any, vector: jax.Array, damping: jax.Array) -> tuple[jax.Array, ...]:
+def derivatives(loss: Any, vector: jax.Array) -> tuple[jax.Array, ...]:
+    """Return value, gradient (p,) and Hessian (p, p) of a loss."""
+    value, slope = jax.value_and_grad(loss)(vector)
+    return value, slope, jax.hessian(loss)(vector)
+
+
+def newton_step(
+    loss: Any, vector: jax.Array, damping: jax.Array, differentiate: Any = derivatives
+) -> tuple[jax.Array, ...]:
     """Take one Levenberg-damped Newton step; a step that does not descend is not taken.
 
     The damping is relative to the largest curvature; it falls to zero as steps succeed.
     """
-    value, slope = jax.value_and_grad(loss)(vector)
-    curvature = jax.hessian(loss)(vector)
+    value, slope, curvature = differentiate(loss, vector)
     scale = jnp.max(jnp.abs(jnp.diagonal(curvature))) + jnp.finfo(vector.dtype).tiny
     shifted = curvature + damping * scale * jnp.eye(vector.size, dtype=vector.dtype)
     move = cho_solve(cho_factor(shifted), slope)
@@ -146,5 +153,5 @@ def lbfgs_step(loss: Any, vector: jax.Array, memory: Any) -> tuple[Any, ...]:
     updates, memory = solver.update(
         slope, memory, vector, value=value, grad=slope, value_fn=loss
     )
-    gain = jnp.abs(0.5 * slope @ updates)
-    return optax.apply_updates(vector, updates), value, slope, memory, gain
+    moved: Any = optax.apply_updates(vector, updates)
+    return moved, value, slope, memory, jnp.abs(0.5 * slope @ (moved - vector))

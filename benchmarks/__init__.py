@@ -1,0 +1,1 @@
+"""posterium beside its peers; never imported by the package."""
