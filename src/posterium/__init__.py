@@ -9,6 +9,7 @@ from typing import Any
 
 _HOME = {
     "fit": "driver.fit",
+    "enable_compilation_cache": "driver.cache",
     "predict": "posterior.predict",
     "save": "posterior.store",
     "load": "posterior.store",

@@ -110,9 +110,20 @@ def write_table(
         sys.stdout.buffer.write(text)
         sys.stdout.buffer.flush()
         return
+    write_file(text, path, overwrite=overwrite)
+
+
+def write_file(content: bytes, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Write a file, which appears complete under its name or not at all.
+
+    Raises
+    ------
+    UserError
+        When the file exists already or cannot be written.
+    """
     check_output(path, overwrite=overwrite)
     try:
-        _replace(os.path.realpath(path), text)
+        _replace(os.path.realpath(path), content)
     except OSError as error:
         raise UserError(
             f"{plain(os.fspath(path))} cannot be written: {error.strerror}.",

@@ -1,0 +1,111 @@
+"""What the command says on standard error, and the exit status that goes with it."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from posterium.tables.errors import UserError, plain
+
+DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+
+class Stopped(Exception):
+    """The user interrupted the command; the text says how to go on."""
+
+
+def say(text: str) -> None:
+    """Print a line on standard error."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def note(text: str) -> None:
+    """Print a remark on standard error, on one line."""
+    say(f"note: {plain(text)}")
+
+
+def guarded(run: Callable[[], int]) -> int:
+    """Run a command; return its exit status, with every error put in two lines."""
+    try:
+        with _terminable(), _plain_warnings():
+            return run()
+    except (Stopped, KeyboardInterrupt) as error:
+        say(str(error) or "Interrupted.")
+        return INTERRUPTED
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # what is still buffered goes there
+        return FAILED
+    except Exception as error:
+        if os.environ.get("POSTERIUM_TRACEBACK"):
+            raise
+        status, what, fix = describe(error)
+        say(f"{what}\n{fix}")
+        return status
+
+
+def describe(error: Exception) -> tuple[int, str, str]:
+    """Return exit status, what is wrong, and what to do, each text on one line."""
+    text = plain(" ".join(str(error).split()))
+    if isinstance(error, UserError):
+        return MISTAKE, *(plain(part) for part in error.args)
+    if isinstance(error, ValueError | FileExistsError) and _refused(error):
+        return MISTAKE, *_halves(text)
+    if isinstance(error, OSError):
+        return FAILED, text, "Check the disk (space, permissions) and run the command again."
+    if isinstance(error, MemoryError):
+        return FAILED, "Out of memory.", "Give fewer rows, or --draws with a smaller number."
+    if isinstance(error, RuntimeError) and _refused(error):
+        return FAILED, *_halves(text)
+    return (
+        FAILED,
+        f"Unexpected {type(error).__name__}: {text[:500]}",
+        "This is a fault of posterium; set POSTERIUM_TRACEBACK=1 to see where, and report it.",
+    )
+
+
+def _refused(error: Exception) -> bool:
+    """Say whether our own code raised an error, so that its text is meant for the user."""
+    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+    return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith("posterium.")
+
+
+def _halves(text: str) -> tuple[str, str]:
+    """Split a message into what is wrong and, its last sentence, what to do."""
+    what, dot, fix = text.rpartition(". ")
+    return (f"{what}{dot}".strip(), fix) if what else (text, "See posterium COMMAND --help.")
+
+
+@contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM interrupt as SIGINT does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """Print warnings on one line, without the place in the code."""
+
+    def show(message: Any, *place: Any, **more: Any) -> None:
+        say(f"warning: {plain(' '.join(str(message).split()))}")
+
+    before, warnings.showwarning = warnings.showwarning, show
+    try:
+        yield
+    finally:
+        warnings.showwarning = before

@@ -1,0 +1,56 @@
+"""Numbers in options, each with its allowed range."""
+
+from posterium.tables.errors import UserError, quote
+
+MAX_DRAWS = 100_000
+MAX_SEED = 2**64 - 1
+
+
+def seed(text: str) -> int:
+    """Return a seed, or refuse it."""
+    return whole("--seed", text, 0, MAX_SEED)
+
+
+def draws(text: str | None) -> int | None:
+    """Return a number of draws, None for the method's own, or refuse it."""
+    return None if text is None else whole("--draws", text, 1, MAX_DRAWS)
+
+
+def whole(option: str, text: str, low: int, high: int) -> int:
+    """Return a whole number from low to high."""
+    digits = text.strip()
+    if not digits.isascii() or not digits.isdigit() or not low <= int(digits[:30]) <= high:
+        raise UserError(
+            f"{option} takes a whole number; {quote(text)} found.",
+            f"Give one from {low} to {high}.",
+        )
+    return int(digits)
+
+
+def fraction(text: str) -> float:
+    """Return the share of rows to hold out, from 0 to below 1."""
+    value = _number(text)
+    if not 0 <= value < 1:
+        raise UserError(
+            f"--test-fraction takes a share of the rows; {quote(text)} found.",
+            "Give a number from 0 (hold out none) to below 1.",
+        )
+    return value
+
+
+def level(text: str) -> float:
+    """Return the probability of an interval, between 0 and 1."""
+    value = _number(text)
+    if not 0 < value < 1:
+        raise UserError(
+            f"--level takes a probability; {quote(text)} found.",
+            "Give a number between 0 and 1, 0.9 say.",
+        )
+    return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")

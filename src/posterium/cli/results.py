@@ -1,0 +1,56 @@
+"""Predictions as columns, scores by their keys, and what is printed of them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from posterium.cli.messages import DONE, FAILED, say
+from posterium.evaluate.scores import classification_scores, regression_scores
+from posterium.posterior.fit import Verdict
+from posterium.posterior.predictive import RegressionPredictive
+from posterium.tables.errors import plain
+from posterium.tables.write import classification_columns, regression_columns
+
+NOT_FINITE = "The model's predictions are not finite: no scores, no predictions are written."
+
+
+def columns(found: Any, classes: tuple, level: float = 0.9) -> dict[str, np.ndarray]:
+    """Return predictions as the columns of a CSV file."""
+    if isinstance(found, RegressionPredictive):
+        return regression_columns(
+            found.mean, found.sd, found.aleatoric_sd, found.epistemic_sd, *found.interval(level)
+        )
+    return classification_columns(classes, found.probs, found.entropy, found.mutual_information)
+
+
+def scores(found: Any, y: np.ndarray) -> dict[str, float | None]:
+    """Return the scores of predictions by their JSON keys."""
+    if isinstance(found, RegressionPredictive):
+        return regression_scores(found, y)
+    return classification_scores(found, y)
+
+
+def finite(found: Any) -> bool:
+    """Say whether predictions can be used at all."""
+    centre = found.mean if isinstance(found, RegressionPredictive) else found.probs
+    return bool(np.isfinite(centre).all())
+
+
+def show(values: Mapping[str, Any]) -> None:
+    """Print names and values, one a line."""
+    for name, value in values.items():
+        text = f"{value:.6g}" if isinstance(value, float) else str(value)
+        print(f"{name:<12} {plain(text)}")
+
+
+def announce(verdict: Verdict) -> None:
+    """Say on standard error what is wrong with a fit: for each reason two lines."""
+    for reason, advice in zip(verdict.reasons, verdict.advice, strict=True):
+        say(f"{verdict.status}: {plain(reason)}\n{plain(advice)}")
+
+
+def status(verdicts: list[Verdict], *, strict: bool) -> int:
+    """Return the exit status for the verdicts of all fits made."""
+    worst = Verdict.merge(verdicts).status
+    return FAILED if worst == "failed" or (strict and worst != "ok") else DONE
