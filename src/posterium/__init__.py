@@ -38,6 +38,8 @@ _HOME = {
     "Exact": "methods.exact",
     "MAP": "methods.map",
     "MLE": "methods.map",
+    "VI": "methods.vi",
+    "KLSchedule": "methods.vi",
     "BayesianRegressor": "estimators",
     "BayesianClassifier": "estimators",
     "Ensemble": "combinators.ensemble",
