@@ -1,0 +1,92 @@
+import jax
+import numpy as np
+import pytest
+
+from posterium import (
+    MAP,
+    MLP,
+    Bernoulli,
+    Categorical,
+    Functions,
+    Gaussian,
+    HeteroscedasticGaussian,
+    Model,
+    Normal,
+    Stream,
+    as_data,
+    fit,
+    learn,
+)
+from tests.driver.problems import DATA, KEY, MODEL, X, Y
+
+LABELS = as_data(X, np.arange(len(X)) % 3)
+
+
+def model(outputs, likelihood):
+    return Model(MLP(outputs, (2,)), Normal(), likelihood)
+
+
+@pytest.mark.parametrize(
+    ("believed", "data", "said"),
+    [
+        (model(2, Gaussian()), DATA, "needs a network with 1 output"),
+        (model(1, HeteroscedasticGaussian()), DATA, "needs a network with 2 output"),
+        (model(1, Gaussian()), LABELS, "expects a target of numbers"),
+        (model(3, Categorical()), DATA, "expects class indices"),
+        (model(2, Categorical()), LABELS, "class indices from 0 to 1; got 0 to 2"),
+        (model(1, Bernoulli()), LABELS, "class indices from 0 to 1; got 0 to 2"),
+        (model(2, Bernoulli()), LABELS, "Set outputs on the network to 1 for Bernoulli"),
+        (model(3, Categorical()), as_data(X, np.arange(23) % 3 - 1), "got -1 to 1"),
+        (Model(MODEL.network, Normal(-1.0), Gaussian()), DATA, "precision of the prior must be"),
+        (Model(MODEL.network, Normal(np.nan), Gaussian()), DATA, "precision of the prior must be"),
+        (Model(MODEL.network, Normal(), Gaussian(0.0)), DATA, "noise scale must be finite and above"),
+        (model(1, Gaussian()), Stream(lambda: iter([(X, np.arange(23))]), 23, 23), "of numbers"),
+    ],
+)
+def test_a_model_that_does_not_suit_the_data_is_refused_before_anything_runs(believed, data, said):
+    with pytest.raises(ValueError, match=said):
+        fit(KEY, believed, data, MAP(steps=1))
+
+
+def test_a_network_for_one_row_is_refused():
+    network = Functions(lambda key, x: x[0], lambda params, x: x @ params)
+    with pytest.raises(ValueError, match="Batch in, batch out"):
+        fit(KEY, Model(network, Normal(), Gaussian()), DATA, MAP(steps=1))
+
+
+@pytest.mark.parametrize("key", [0, np.zeros(2, np.uint32), jax.random.split(jax.random.key(0))])
+def test_a_key_of_another_kind_is_refused(key):
+    with pytest.raises(TypeError, match=r"one typed key, such as jax.random.key\(0\)"):
+        fit(key, MODEL, DATA, MAP(steps=1))
+
+
+@pytest.mark.parametrize("method", ["map", MAP, None, 3])
+def test_what_is_no_method_is_refused(method):
+    with pytest.raises(TypeError, match=r"a method such as MAP\(\)"):
+        fit(KEY, MODEL, DATA, method)
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="'float32' or 'float64'; got 'float16'"):
+        fit(KEY, MODEL, DATA, MAP(steps=1), precision="float16")
+
+
+def test_a_free_prior_precision_is_refused_by_map_with_the_way_out():
+    free = Model(MODEL.network, Normal(learn(1.0)), Gaussian())
+    with pytest.raises(ValueError, match="Use Evidence"):
+        fit(KEY, free, DATA, MAP(steps=1))
+
+
+@pytest.mark.parametrize(
+    "settings", [{"steps": 0}, {"batch_size": 0}, {"validation": 1.0}, {"validation": -0.1}]
+)
+def test_settings_of_a_descent_that_make_no_sense_are_refused(settings):
+    with pytest.raises(ValueError, match="Expected steps and batch_size"):
+        MAP(**settings)
+
+
+def test_rows_that_are_not_finite_are_refused_with_their_number():
+    bad = Y.copy()
+    bad[4] = np.inf
+    with pytest.raises(ValueError, match=r"row 4 \(counted from 0\)"):
+        as_data(X, bad)
