@@ -1,0 +1,361 @@
+"""Chains: the two phases that Hamiltonian samplers share, warm-up and sampling.
+
+Several chains run side by side under `vmap`, each with its own step size and mass. They move in
+the weights and the free hyper-parameters together, by the log joint of all rows:
+
+    log p(w, raw) = log prior(w) + log prior(raw) + sum_i log p(y_i | f(x_i; w))
+"""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posterium._struct import replace, static, struct
+from posterium.driver.protocol import Info, Phase
+from posterium.evaluate import convergence
+from posterium.model import hyper
+from posterium.model.data import Batch, Data, Stream
+from posterium.model.model import Model
+from posterium.model.prior import Flat
+from posterium.model.weights import Weights
+from posterium.numerics import mcmc, trees
+from posterium.posterior.fit import Verdict
+from posterium.posterior.posterior import Draw, Mixture, Samples
+
+STARTS = ("prior", "network")
+MASSES = ("diagonal", "dense")
+TRIES = 100
+
+
+@struct
+class Tuned:
+    """Chains that are ready to sample.
+
+    Parameters
+    ----------
+    chain
+        Position (c, p), log density and gradient of every chain.
+    fixed
+        The network's fixed numbers, the same for all chains: they belong to the model.
+    step_size
+        Step sizes, (c,).
+    inverse_mass
+        Inverse masses, (c, p) or (c, p, p).
+    """
+
+    chain: Any
+    fixed: Any
+    step_size: Any
+    inverse_mass: Any
+
+
+@struct
+class WarmUpState:
+    """Where a warm-up stands.
+
+    Parameters
+    ----------
+    chain
+        Position (c, p), log density and gradient of every chain.
+    fixed
+        The network's fixed numbers, the same for all chains: they belong to the model.
+    adaptation
+        Step sizes and masses so far, by chain.
+    taken
+        Transitions made.
+    """
+
+    chain: Any
+    fixed: Any
+    adaptation: Any
+    taken: Any
+
+
+@struct
+class WarmUp(Phase):
+    """Walk to where the mass is, and adapt step size and mass matrix in Stan's windows.
+
+    Parameters
+    ----------
+    kernel
+        `mcmc.NoUTurn` or `mcmc.Trajectory`.
+    adaptation
+        What to steer to, and which mass.
+    steps
+        Transitions.
+    chains
+        How many run side by side.
+    start
+        ``"prior"`` or ``"network"``: where chains begin when nothing else is given.
+    """
+
+    kernel: Any
+    adaptation: mcmc.Adaptation = mcmc.Adaptation()
+    steps: int = static(default=1000)
+    chains: int = static(default=4)
+    start: str = static(default="prior")
+
+    batch_size: ClassVar[None] = None
+    name: ClassVar[str] = "warmup"
+
+    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> WarmUpState:
+        keys = jax.random.split(key, self.chains + 1)
+        if start is None:
+            network = model.network.init(keys[-1], data.x)
+            begin = jax.vmap(lambda key: opening(key, model, data, self.start, network))
+            position, fixed = begin(keys[:-1]), network.state
+        else:
+            draws = spread(keys[-1], start, self.chains, model)
+            fixed = trees.index(draws.weights.state, 0)
+            moving = trees.cast((draws.weights.params, draws.raws), data.weight.dtype)
+            position = jax.vmap(trees.vector)(moving)
+        first = jax.vmap(lambda z: mcmc.first_state(z, target(model, data, fixed)))
+        adaptation = trees.stack(self.adaptation.init(position.shape[1]), self.chains)
+        return WarmUpState(first(position), fixed, adaptation, jnp.zeros((), jnp.int32))
+
+    def step(
+        self, key: jax.Array, state: WarmUpState, model: Model, batch: Batch
+    ) -> tuple[WarmUpState, Info]:
+        stage = jnp.asarray(mcmc.schedule(self.steps))[state.taken]
+        return warm_up(self.kernel, self.adaptation, stage, key, state, model, batch.part)
+
+    def end(self, state: WarmUpState, kept: Any, model: Model, data: Data) -> tuple[Tuned, Model]:
+        tuned = jax.vmap(self.adaptation.result)(state.adaptation)
+        return Tuned(state.chain, state.fixed, *tuned), model
+
+
+@struct
+class Sampling(Phase):
+    """Make transitions with step size and mass as they are, and keep every draw.
+
+    Parameters
+    ----------
+    kernel
+        `mcmc.NoUTurn` or `mcmc.Trajectory`.
+    steps
+        Draws of each chain.
+    chains
+        How many run side by side.
+    thin
+        Transitions between two draws that are kept.
+    """
+
+    kernel: Any
+    steps: int = static(default=1000)
+    chains: int = static(default=4)
+    thin: int = static(default=1)
+
+    batch_size: ClassVar[None] = None
+    name: ClassVar[str] = "sampling"
+
+    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Tuned:
+        return start
+
+    def step(
+        self, key: jax.Array, state: Tuned, model: Model, batch: Batch
+    ) -> tuple[Tuned, Info]:
+        keys = jax.random.split(key, (self.chains, self.thin))
+        return sample(self.kernel, keys, state, model, batch.part)
+
+    def keep(self, state: Tuned) -> jax.Array:
+        return state.chain.position
+
+    def end(self, state: Tuned, kept: Any, model: Model, data: Data) -> tuple[Samples, Model]:
+        unravel = unraveller(model, data)
+
+        def one(position: jax.Array) -> Draw:
+            params, raws = unravel(position)
+            return Draw(Weights(params, state.fixed), raws)
+
+        return Samples(jax.vmap(jax.vmap(one, in_axes=0), in_axes=1)(kept)), model
+
+    def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
+        return convergence.judge_chains(info)
+
+
+@jax.jit
+def warm_up(
+    kernel: Any,
+    adaptation: mcmc.Adaptation,
+    stage: jax.Array,
+    key: jax.Array,
+    state: WarmUpState,
+    model: Model,
+    data: Data,
+) -> tuple[WarmUpState, Info]:
+    """Make one transition of every chain, and adapt. Jitted so that it is traced once only."""
+
+    def one(key: jax.Array, chain: Any, adapted: Any) -> tuple[Any, Any, Info]:
+        step_size, inverse_mass = adaptation.in_force(adapted)
+        log_density = target(model, data, state.fixed)
+        chain, info = kernel.step(key, chain, log_density, step_size, inverse_mass)
+        info |= {"step_size": step_size, "log_joint": chain.logdensity}
+        adapted = adaptation.update(adapted, stage, chain.position, info["acceptance_rate"])
+        return chain, adapted, info
+
+    keys = jax.random.split(key, trees.leading_size(state.chain))
+    chain, adapted, info = jax.vmap(one)(keys, state.chain, state.adaptation)
+    return WarmUpState(chain, state.fixed, adapted, state.taken + 1), info
+
+
+@jax.jit
+def sample(
+    kernel: Any, keys: jax.Array, state: Tuned, model: Model, data: Data
+) -> tuple[Tuned, Info]:
+    """Make transitions of every chain, a key (c, t) each, and evaluate its function at probes."""
+    log_density = target(model, data, state.fixed)
+    probes = convergence.probes(data.x)
+
+    def one(keys: jax.Array, chain: Any, step_size: Any, inverse_mass: Any) -> tuple[Any, Info]:
+        def move(chain: Any, key: jax.Array) -> tuple[Any, Info]:
+            return kernel.step(key, chain, log_density, step_size, inverse_mass)
+
+        chain, infos = jax.lax.scan(move, chain, keys)
+        info = {name: summed(name, values) for name, values in infos.items()}
+        weights, here = function(model, data, state.fixed, chain.position)
+        info |= {"step_size": step_size, "log_joint": chain.logdensity}
+        return chain, info | {"probe": convergence.function_values(here, weights, probes)}
+
+    chain, info = jax.vmap(one)(keys, state.chain, state.step_size, state.inverse_mass)
+    return replace(state, chain=chain), info
+
+
+def summed(name: str, values: jax.Array) -> jax.Array:
+    """Return what to record of several transitions between two draws."""
+    if name == "acceptance_rate":
+        return jnp.mean(values)
+    if name == "diverging":
+        return jnp.any(values)
+    return jnp.sum(values) if name == "n_steps" else values[-1]
+
+
+def unraveller(model: Model, data: Data) -> Any:
+    """Return the function from a position (p,) to weights and free hyper-parameters."""
+    shapes = jax.eval_shape(model.network.init, jax.random.key(0), data.x).params
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, data.weight.dtype), shapes)
+    return trees.ravel((zeros, hyper.free(model)))[1]
+
+
+def function(
+    model: Model, data: Data, fixed: Any, position: jax.Array
+) -> tuple[Weights, Model]:
+    """Return the weights and the model at a position."""
+    params, raws = unraveller(model, data)(position)
+    return Weights(params, fixed), hyper.fill(model, raws)
+
+
+def target(model: Model, data: Data, fixed: Any) -> mcmc.LogDensity:
+    """Return the log joint as a function of the position; minus infinity where it is not finite."""
+
+    def log_density(position: jax.Array) -> jax.Array:
+        weights, here = function(model, data, fixed, position)
+        log_prior, log_likelihood, _ = here.log_joint(weights, data)
+        total = log_prior + log_likelihood
+        return jnp.where(jnp.isfinite(total), total, -jnp.inf)
+
+    return log_density
+
+
+def opening(key: jax.Array, model: Model, data: Data, start: str, network: Weights) -> jax.Array:
+    """Draw the position where one chain begins.
+
+    Weights come from the prior (those without a proper one are the network's), or from the
+    network; hyper-parameters from up to a factor e around their value. Drawn again, at most 100
+    times, where the log joint is not finite.
+    """
+    log_density = target(model, data, network.state)
+
+    def draw(key: jax.Array) -> jax.Array:
+        raw_key, key = jax.random.split(key)
+        offsets = jax.random.uniform(raw_key, (len(hyper.free(model)),), minval=-1, maxval=1)
+        raws = tuple(raw + by for raw, by in zip(hyper.free(model), offsets, strict=True))
+        if start == "network":
+            params = model.network.init(key, data.x).params
+        else:
+            params = hyper.fill(model, raws).prior.sample(key, network.params)
+            proper = jax.tree.map(jnp.isfinite, params)
+            params = jax.tree.map(jnp.where, proper, params, network.params)
+        return trees.vector(trees.cast((params, raws), data.weight.dtype))
+
+    def again(at: Any) -> Any:
+        position = draw(jax.random.fold_in(key, at[0]))
+        return at[0] + 1, position, jnp.isfinite(log_density(position))
+
+    nowhere = trees.vector(trees.cast((network.params, hyper.free(model)), data.weight.dtype))
+    begin = jnp.int32(0), nowhere, jnp.bool_(False)
+    return jax.lax.while_loop(lambda at: (at[0] < TRIES) & ~at[2], again, begin)[1]
+
+
+def spread(key: jax.Array, start: Any, chains: int, model: Model) -> Draw:
+    """Return where chains begin, (c, ...), given weights, a posterior or a mixture of members.
+
+    Chain i begins at member i; when members are fewer, they come round again. A posterior gives
+    one draw a chain.
+    """
+    if isinstance(start, Mixture):
+        size, each = start.size(), -(-chains // start.size())
+        keys = jax.random.split(key, size)
+
+        def member(key: jax.Array, part: Any, own: Model) -> Draw:
+            return spread(key, part, each, own)
+
+        draws = jax.vmap(member)(keys, start.parts, start.models)
+        order = np.arange(chains)
+        return jax.tree.map(lambda leaf: leaf[order % size, order // size], draws)
+    draws = trees.stack(Draw(start), chains) if isinstance(start, Weights) else start.sample(key, chains)
+    return draws if draws.raws else replace(draws, raws=trees.stack(hyper.free(model), chains))
+
+
+def check(model: Model, data: Data, start: str) -> None:
+    """Refuse what these samplers cannot do.
+
+    Raises
+    ------
+    ValueError
+        For a stream, a free hyper-parameter without a prior, a flat prior to start from, or a
+        network whose state changes in training.
+    """
+    if isinstance(data, Stream):
+        raise ValueError(
+            "This sampler expects data in memory, because every transition goes over all rows; "
+            "got a stream. Use as_data(x, y), or MAP, Laplace or VI, which take streams."
+        )
+    if any(h.prior is None for h in hyper.learned(model)):
+        raise ValueError(
+            "A sampler expects a prior for every free hyper-parameter; at least one has none. "
+            "Give it one, for example Gaussian(learn(1.0, prior=HalfNormal(1.0))), or fix its value."
+        )
+    if start == "prior" and isinstance(model.prior, Flat):
+        raise ValueError("start='prior' needs a proper prior; got Flat(). Use start='network'.")
+    _check_state(model, data)
+
+
+def _check_state(model: Model, data: Data) -> None:
+    def changed(key: jax.Array, x: Any) -> Any:
+        weights = model.network.init(key, x)
+        after = jax.tree.leaves(model.network.apply(weights, x, train=True)[1])
+        same = [a is b for a, b in zip(jax.tree.leaves(weights.state), after, strict=False)]
+        found.append(not all(same) or weights.key is not None)
+        return x
+
+    found: list[bool] = []
+    jax.eval_shape(changed, jax.random.key(0), data.x)
+    if found[0]:
+        raise ValueError(
+            "A sampler expects a network without running statistics and without noise of its own; "
+            "this one changes its state in training, as batch norm does, or draws a dropout mask. "
+            "Use layer_norm=True instead, or MAP in an Ensemble."
+        )
+
+
+def check_settings(start: str, mass: str, **counts: int) -> None:
+    """Refuse settings of a sampler that make no sense."""
+    if start not in STARTS:
+        raise ValueError(f"start must be 'prior' or 'network'; got {start!r}.")
+    if mass not in MASSES:
+        raise ValueError(f"mass must be 'diagonal' or 'dense'; got {mass!r}.")
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1; got {count}.")

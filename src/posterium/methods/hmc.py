@@ -1,0 +1,72 @@
+r"""Hamiltonian Monte Carlo with a random number of leapfrog steps.
+
+.. math:: H(w, m) = -\log p(w, y) + \tfrac12 m^\top M^{-1} m
+
+Momenta are drawn afresh, 1 to `leapfrog` steps of the leapfrog rule follow (each number equally
+likely), and the end is accepted with probability min(1, exp(H_start - H_end)) (Neal 2011). Step
+size and mass come from Stan's windows of adaptation.
+"""
+
+from typing import Any, ClassVar
+
+from posterium._struct import static, struct
+from posterium.driver.protocol import Phase
+from posterium.methods.chains import Sampling, WarmUp, check, check_settings
+from posterium.model.data import Data
+from posterium.model.model import Model
+from posterium.numerics.mcmc import Adaptation, Trajectory
+
+
+@struct
+class HMC:
+    """Draws from the posterior itself, at a known cost a draw.
+
+    Chains side by side do not wait for one another as much as those of `NUTS` do, but the length
+    of trajectories is up to you: about 1.5 posterior sds divided by the step size is a good mean.
+
+    Parameters
+    ----------
+    warmup
+        Transitions of each chain that adapt and are not kept.
+    draws
+        Draws kept of each chain.
+    chains
+        Chains side by side.
+    thin
+        Transitions between two draws that are kept.
+    target_accept
+        Acceptance rate that the step size is steered to; raise it against divergences.
+    leapfrog
+        Leapfrog steps of a trajectory at most; the mean is half of that.
+    mass
+        ``"diagonal"`` or ``"dense"`` (correlated posteriors of up to some hundred weights).
+    start
+        Where chains begin: at draws from the ``"prior"``, or as the ``"network"`` starts its
+        training. `StartFrom(HMC(), Ensemble(MAP(), 4))` begins at fitted members.
+    """
+
+    warmup: int = static(default=1000)
+    draws: int = static(default=1000)
+    chains: int = static(default=4)
+    thin: int = static(default=1)
+    target_accept: Any = 0.8
+    leapfrog: int = static(default=16)
+    mass: str = static(default="diagonal")
+    start: str = static(default="prior")
+
+    precision: ClassVar[str] = "float64"
+
+    def __post_init__(self) -> None:
+        check_settings(
+            self.start, self.mass, warmup=self.warmup, draws=self.draws, chains=self.chains,
+            thin=self.thin, leapfrog=self.leapfrog,
+        )  # fmt: skip
+
+    def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
+        check(model, data, self.start)
+        kernel = Trajectory(self.leapfrog)
+        adaptation = Adaptation(self.target_accept, self.mass == "dense")
+        return (
+            WarmUp(kernel, adaptation, self.warmup, self.chains, self.start),
+            Sampling(kernel, self.draws, self.chains, self.thin),
+        )

@@ -1,0 +1,74 @@
+r"""The no-U-turn sampler: Hamiltonian Monte Carlo whose trajectories find their own length.
+
+.. math:: H(w, m) = -\log p(w, y) + \tfrac12 m^\top M^{-1} m
+
+A trajectory of leapfrog steps doubles, forwards or backwards at random, until it turns back on
+itself; the next draw is one of its points, with probability proportional to exp(-H) and a bias to
+the far end (Hoffman and Gelman 2014; multinomial choice of Betancourt 2017; iterative form of
+Phan, Pradhan and Jankowiak 2019). Step size and mass come from Stan's windows of adaptation.
+"""
+
+from typing import Any, ClassVar
+
+from posterium._struct import static, struct
+from posterium.driver.protocol import Phase
+from posterium.methods.chains import Sampling, WarmUp, check, check_settings
+from posterium.model.data import Data
+from posterium.model.model import Model
+from posterium.numerics.mcmc import Adaptation, NoUTurn
+
+
+@struct
+class NUTS:
+    """Draws from the posterior itself, for up to some thousand weights and rows.
+
+    All chains wait for the longest of their trajectories. Free hyper-parameters are sampled with
+    the weights and need a prior. Four chains that start apart are what the verdict lives on:
+    with one, or with all started at one point, it sees less.
+
+    Parameters
+    ----------
+    warmup
+        Transitions of each chain that adapt and are not kept.
+    draws
+        Draws kept of each chain.
+    chains
+        Chains side by side.
+    thin
+        Transitions between two draws that are kept.
+    target_accept
+        Acceptance rate that the step size is steered to; raise it against divergences.
+    max_depth
+        Doublings of a trajectory at most.
+    mass
+        ``"diagonal"`` or ``"dense"`` (correlated posteriors of up to some hundred weights).
+    start
+        Where chains begin: at draws from the ``"prior"``, or as the ``"network"`` starts its
+        training. `StartFrom(NUTS(), Ensemble(MAP(), 4))` begins at fitted members.
+    """
+
+    warmup: int = static(default=1000)
+    draws: int = static(default=1000)
+    chains: int = static(default=4)
+    thin: int = static(default=1)
+    target_accept: Any = 0.8
+    max_depth: int = static(default=10)
+    mass: str = static(default="diagonal")
+    start: str = static(default="prior")
+
+    precision: ClassVar[str] = "float64"
+
+    def __post_init__(self) -> None:
+        check_settings(
+            self.start, self.mass, warmup=self.warmup, draws=self.draws, chains=self.chains,
+            thin=self.thin, max_depth=self.max_depth,
+        )  # fmt: skip
+
+    def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
+        check(model, data, self.start)
+        kernel = NoUTurn(self.max_depth)
+        adaptation = Adaptation(self.target_accept, self.mass == "dense")
+        return (
+            WarmUp(kernel, adaptation, self.warmup, self.chains, self.start),
+            Sampling(kernel, self.draws, self.chains, self.thin),
+        )

@@ -1,0 +1,180 @@
+"""Building blocks of Markov chain Monte Carlo; all that is taken from BlackJAX comes through here.
+
+BlackJAX is imported when a sampler is first used. Positions are vectors (p,): one array keeps the
+compiled programs small. Everything is for one chain; callers vmap.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posterium._struct import static, struct
+
+LogDensity = Callable[[jax.Array], jax.Array]
+Info = dict[str, jax.Array]
+
+DIVERGENCE = 1000.0
+"""Gain of energy along a trajectory, in nats, from which it counts as divergent."""
+
+
+def first_state(position: jax.Array, log_density: LogDensity) -> Any:
+    """Return the state of a chain at a position: the position, its log density and gradient."""
+    from blackjax.mcmc import hmc
+
+    return hmc.init(position, log_density)
+
+
+@struct
+class NoUTurn:
+    """A transition by the no-U-turn sampler with multinomial choice along the trajectory.
+
+    Parameters
+    ----------
+    max_depth
+        Doublings of a trajectory at most: up to 2^max_depth - 1 gradients.
+    """
+
+    max_depth: int = static(default=10)
+
+    def step(
+        self, key: jax.Array, state: Any, log_density: LogDensity, step_size: Any, inverse_mass: Any
+    ) -> tuple[Any, Info]:
+        """Return the next state and what happened on the way."""
+        from blackjax.mcmc import nuts
+
+        kernel = nuts.build_kernel(divergence_threshold=DIVERGENCE)
+        state, info = kernel(key, state, log_density, step_size, inverse_mass, self.max_depth)
+        return state, _info(info) | {"tree_depth": info.num_trajectory_expansions}
+
+
+@struct
+class Trajectory:
+    """A transition by Hamiltonian Monte Carlo with 1 to `leapfrog` steps, equally likely.
+
+    A fixed number would return to where it began on targets with a period to match
+    (Neal 2011, section 5.4.2).
+
+    Parameters
+    ----------
+    leapfrog
+        Steps at most.
+    """
+
+    leapfrog: int = static(default=16)
+
+    def step(
+        self, key: jax.Array, state: Any, log_density: LogDensity, step_size: Any, inverse_mass: Any
+    ) -> tuple[Any, Info]:
+        """Return the next state and what happened on the way."""
+        from blackjax.mcmc import hmc
+
+        key, length_key = jax.random.split(key)
+        steps = jax.random.randint(length_key, (), 1, self.leapfrog + 1)
+        kernel = hmc.build_kernel(divergence_threshold=DIVERGENCE)
+        state, info = kernel(key, state, log_density, step_size, inverse_mass, steps)
+        return state, _info(info)
+
+
+def _info(info: Any) -> Info:
+    rate = info.acceptance_rate
+    return {
+        "acceptance_rate": jnp.where(jnp.isfinite(rate), rate, 0),
+        "diverging": jnp.asarray(info.is_divergent, bool),
+        "n_steps": jnp.asarray(info.num_integration_steps, jnp.int32),
+        "energy": info.energy,
+    }
+
+
+@struct
+class Adaptation:
+    """Stan's window adaptation of one chain: dual averaging and Welford's covariance.
+
+    Parameters
+    ----------
+    target
+        Acceptance rate that the step size is steered to.
+    dense
+        True adapts a whole mass matrix, False its diagonal.
+    """
+
+    target: Any = 0.8
+    dense: bool = static(default=False)
+
+    def init(self, size: int) -> Any:
+        """Return the first state: step size 1, unit mass."""
+        return jax.tree.map(_strong, (self._steps()[0](1.0), self._mass()[0](size)))
+
+    def update(self, state: Any, stage: Any, position: jax.Array, acceptance_rate: Any) -> Any:
+        """Return the state after a transition.
+
+        `stage` is a row of `schedule`. The mass moves at the end of a slow window only, and the
+        search for the step size begins anew from the best one so far.
+        """
+        begin, move, best = self._steps()
+        _, observe, close = self._mass()
+        slow, last = stage[0] == 1, stage[1] == 1
+        step, mass = state
+        step = move(step, acceptance_rate)
+        mass = jax.lax.cond(slow, lambda m: observe(m, position), lambda m: m, mass)
+        state = jax.tree.map(_strong, (step, mass))
+        return jax.lax.cond(
+            last, lambda s: jax.tree.map(_strong, (begin(best(s[0])), close(s[1]))), lambda s: s, state
+        )
+
+    def in_force(self, state: Any) -> tuple[jax.Array, jax.Array]:
+        """Return the step size and the inverse mass (p,) or (p, p) for the next transition."""
+        step, mass = state
+        return jnp.exp(step.log_step_size), mass.inverse_mass_matrix
+
+    def result(self, state: Any) -> tuple[jax.Array, jax.Array]:
+        """Return the step size and the inverse mass to sample with."""
+        step, mass = state
+        return jnp.exp(step.log_step_size_avg), mass.inverse_mass_matrix
+
+    def _steps(self) -> tuple[Callable, Callable, Callable]:
+        from blackjax.adaptation.step_size import dual_averaging_adaptation
+
+        return dual_averaging_adaptation(self.target)
+
+    def _mass(self) -> tuple[Callable, Callable, Callable]:
+        from blackjax.adaptation.mass_matrix import mass_matrix_adaptation
+
+        return mass_matrix_adaptation(not self.dense)
+
+
+def schedule(steps: int) -> np.ndarray:
+    """Return Stan's windows for so many steps, (steps, 2): slow or fast, and the end of a window."""
+    from blackjax.adaptation.window_adaptation import build_schedule
+
+    with jax.ensure_compile_time_eval():
+        return np.asarray(build_schedule(steps), np.int32).reshape(steps, 2)
+
+
+def leapfrog(
+    log_density: LogDensity, inverse_mass: jax.Array
+) -> tuple[Callable[[Any, Any], Any], Callable[[jax.Array, jax.Array], Any], Callable[[Any], Any]]:
+    """Return the integrator of the samplers above as (advance, start, energy).
+
+    `start(position, momentum)` makes a state, `advance(state, step_size)` takes one step, and
+    `energy(state)` is minus the log density plus the kinetic energy, in nats.
+    """
+    from blackjax.mcmc import integrators, metrics
+
+    metric = metrics.default_metric(inverse_mass)
+
+    def start(position: jax.Array, momentum: jax.Array) -> Any:
+        value, slope = jax.value_and_grad(log_density)(position)
+        return integrators.IntegratorState(position, momentum, value, slope)
+
+    def energy(state: Any) -> jax.Array:
+        return metric.kinetic_energy(state.momentum) - state.logdensity
+
+    return integrators.velocity_verlet(log_density, metric.kinetic_energy), start, energy
+
+
+def _strong(leaf: Any) -> jax.Array:
+    """Return an array of a definite type: a Python number would change the program that sees it."""
+    return jnp.asarray(leaf, jnp.result_type(leaf))

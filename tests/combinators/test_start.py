@@ -1,0 +1,55 @@
+"""Starting a method where another ended: chains at members, hyper-parameters, a given fit."""
+
+import jax
+import numpy as np
+import pytest
+from posterium import (
+    MAP, Ensemble, Gaussian, HalfNormal, Linear, Model, Normal, as_data, fit, learn,
+)  # fmt: skip
+from posterium.combinators.start import StartFrom
+from posterium.methods.chains import spread
+from posterium.methods.nuts import NUTS
+from posterium.numerics import trees
+from posterium.posterior.posterior import Mixture, Point
+
+TINY = NUTS(warmup=1, draws=4, chains=4)
+MODEL = Model(Linear(), Normal(), Gaussian(learn(0.7, prior=HalfNormal(1.0))))
+
+
+def line():
+    x = np.linspace(-1, 1, 20)[:, None]
+    return as_data(x, 1 + 2 * x[:, 0])
+
+
+@pytest.mark.parametrize("members", [2, 3, 6])
+def test_chain_i_begins_at_member_i_and_members_come_round_again(members):
+    weights = MODEL.network.init(jax.random.key(0), line().x)
+    parts = jax.vmap(lambda i: Point(jax.tree.map(lambda leaf: leaf + i, weights)))(
+        np.arange(float(members), dtype=np.float32)
+    )
+    models = trees.stack(trees.cast(MODEL, np.float32), members)
+    draws = spread(jax.random.key(1), Mixture(parts, models), 4, MODEL)
+    begun = np.asarray(draws.weights.params["coefficients"])[:, 0, 0]
+    np.testing.assert_array_equal(begun, np.arange(4) % members)
+    np.testing.assert_allclose(draws.raws[0], np.log(0.7), rtol=1e-6)
+
+
+def test_the_phases_of_the_start_come_first_and_its_end_is_where_chains_begin():
+    method = StartFrom(TINY, Ensemble(MAP(steps=300, learning_rate=0.1), 2))
+    assert method.precision == "float64"
+    found = fit(jax.random.key(0), MODEL, line(), method)
+    assert list(found.info) == ["descent", "warmup", "sampling"]
+    best = found.info["descent"]["objective"][-1].max() * 20
+    assert found.info["warmup"]["log_joint"][0].min() > best - 30
+
+
+def test_a_fit_that_is_there_is_a_start_with_its_hyper_parameters():
+    first = fit(jax.random.key(0), MODEL, line(), MAP(steps=300, learning_rate=0.1))
+    assert first.precision == "float32"
+    found = fit(jax.random.key(1), MODEL, line(), StartFrom(TINY, first))
+    assert list(found.info) == ["given", "warmup", "sampling"]
+    best = first.info["descent"]["objective"][-1] * 20
+    assert found.info["warmup"]["log_joint"][0].min() > best - 30
+    raw = found.posterior.draws.raws[0]
+    assert raw.shape == (4, 4)
+    assert raw.dtype == np.float64

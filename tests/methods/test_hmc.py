@@ -1,0 +1,320 @@
+"""HMC and NUTS: exact identities of the integrator, closed-form posteriors, planted traps."""
+
+import json
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from posterium import (
+    MLP, Bernoulli, Ensemble, Flat, Functions, Gaussian, HalfCauchy, HalfNormal, Linear,
+    Model, Normal, Stream, Weights, as_data, fit, learn, load, predict, save,
+)  # fmt: skip
+from posterium._struct import struct
+from posterium.driver import program
+from posterium.evaluate import convergence
+from posterium.methods.hmc import HMC
+from posterium.methods.nuts import NUTS
+from posterium.numerics import mcmc
+
+from tests.methods.planted import KINDS, planted
+
+SHORT = NUTS(warmup=300, draws=500)
+REFERENCES = Path(__file__).resolve().parents[3] / "shared" / "data" / "posteriordb"
+
+
+# The integrator
+
+
+def pendulums(z: jax.Array) -> jax.Array:
+    """A log density with every derivative: coupled pendulums."""
+    return jnp.sum(jnp.cos(z)) - 0.3 * z[0] * z[1] - 0.05 * jnp.sum(z**4)
+
+
+def flow(step_size: float, steps: int, log_density=pendulums):
+    """Return the map (z, m) -> (z, m) of so many leapfrog steps, and the energy."""
+    advance, start, energy = mcmc.leapfrog(log_density, jnp.array([0.5, 1.0, 2.0]))
+
+    def move(z: jax.Array, m: jax.Array):
+        end = jax.lax.fori_loop(0, steps, lambda _, s: advance(s, step_size), start(z, m))
+        return end.position, end.momentum
+
+    return move, lambda z, m: energy(start(z, m))
+
+
+Z, M = np.array([0.3, -0.8, 0.5]), np.array([1.0, 0.2, -0.7])
+
+
+def test_a_reversed_trajectory_returns_to_where_it_began():
+    with jax.enable_x64(True):
+        move = jax.jit(flow(0.1, 200)[0])
+        z, m = move(jnp.asarray(Z), jnp.asarray(M))
+        back, momentum = move(z, -m)
+    assert np.abs(np.asarray(z) - Z).max() > 0.1
+    np.testing.assert_allclose(back, Z, atol=1e-10)
+    np.testing.assert_allclose(-momentum, M, atol=1e-10)
+
+
+def test_the_energy_error_falls_as_the_square_of_the_step():
+    sizes = np.array([0.02, 0.04, 0.08])
+    errors = []
+    with jax.enable_x64(True):
+        for size in sizes:
+            move, energy = flow(size, round(1.6 / size))
+            start = jnp.asarray(Z), jnp.asarray(M)
+            errors.append(abs(float(energy(*jax.jit(move)(*start)) - energy(*start))))
+    slope = np.polyfit(np.log(sizes), np.log(errors), 1)[0]
+    assert slope == pytest.approx(2, abs=0.1)
+
+
+def test_the_integrator_keeps_volume():
+    with jax.enable_x64(True):
+        move = flow(0.2, 10)[0]
+
+        def both(zm: jax.Array) -> jax.Array:
+            return jnp.concatenate(move(zm[:3], zm[3:]))
+
+        jacobian = jax.jit(jax.jacfwd(both))(jnp.concatenate([Z, M]))
+    assert np.linalg.det(np.asarray(jacobian)) == pytest.approx(1, abs=1e-8)
+
+
+# Posteriors in closed form
+
+
+def linear_gaussian():
+    """Return model and data, and mean and covariance of the weights."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, 2)) @ np.array([[1.0, 0.8], [0.0, 0.6]])
+    y = 0.5 + x @ [1.0, -1.0] + 0.5 * rng.normal(size=30)
+    design = np.column_stack([np.ones(30), x])
+    covariance = np.linalg.inv(design.T @ design / 0.5**2 + 2 * np.eye(3))
+    mean = covariance @ design.T @ y / 0.5**2
+    model = Model(Linear(), Normal(2.0, scaling="none"), Gaussian(0.5))
+    return model, as_data(x, y), mean, covariance
+
+
+def assert_moments(draws: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> None:
+    """Hold means and covariances of draws (c, s, p) to 4 Monte Carlo standard errors."""
+    z = (draws.mean(axis=(0, 1)) - mean) / convergence.mcse(draws)
+    assert np.abs(z).max() < 4
+    products = (draws - mean)[..., :, None] * (draws - mean)[..., None, :]
+    z = (products.mean(axis=(0, 1)) - covariance) / convergence.mcse(products)
+    assert np.abs(z).max() < 4
+
+
+@pytest.mark.parametrize(
+    "method", [SHORT, HMC(warmup=300, draws=500, mass="dense", thin=2, start="network")]
+)
+def test_draws_have_mean_and_covariance_of_the_closed_form(method):
+    model, data, mean, covariance = linear_gaussian()
+    found = fit(jax.random.key(1), model, data, method)
+    draws = found.posterior.draws.weights.params["coefficients"][..., 0]
+    assert draws.shape == (4, 500, 3)
+    assert draws.dtype == np.float64
+    assert found.verdict.status == "ok"
+    assert_moments(draws, mean, covariance)
+    again = np.einsum("nd,csd->csn", np.column_stack([np.ones(30), data.x]), draws)
+    rows = np.unique(np.linspace(0, 29, 30).round().astype(int))
+    probe = np.swapaxes(found.info["sampling"]["probe"], 0, 1)[..., 0]
+    np.testing.assert_allclose(probe, again[..., rows], rtol=1e-10)
+
+
+def test_a_second_fit_of_equal_shapes_compiles_nothing_and_a_step_size_target_neither():
+    model, data, *_ = linear_gaussian()
+    fit(jax.random.key(1), model, data, SHORT)
+    compiled = [f._cache_size() for f in (program.init, program._advance, program.end)]
+    other = as_data(data.x + 1, data.y)
+    fit(jax.random.key(2), model, other, NUTS(warmup=300, draws=500, target_accept=0.9))
+    assert compiled == [f._cache_size() for f in (program.init, program._advance, program.end)]
+
+
+def test_a_saved_sample_predicts_the_same_bits(tmp_path):
+    model, data, *_ = linear_gaussian()
+    found = fit(jax.random.key(1), model, data, SHORT)
+    save(found, tmp_path / "m.posterium")
+    x = np.array([[0.0, 1.0], [2.0, -1.0]])
+    one, two = (predict(jax.random.key(0), f, x) for f in (found, load(tmp_path / "m.posterium")))
+    assert np.array_equal(one.mean, two.mean)
+
+
+@struct
+class FlatScale:
+    """An improper prior of a scale: density 1."""
+
+    def log_prob(self, value):
+        return jnp.zeros_like(value)
+
+
+def reference(name: str):
+    """Return a stored posterior's model, data, factors on its columns, means and covariance."""
+    path = REFERENCES / f"{name}.json"
+    if not path.exists():
+        pytest.skip("the reference posteriors are not here (../shared/data/posteriordb)")
+    stored = json.loads(path.read_text())
+    names = [c for c in stored["columns"] if c != stored["target"]]
+    x = np.column_stack([stored["data"][c] for c in names])
+    y = np.array(stored["data"][stored["target"]])
+    if name.startswith("wells"):
+        x = np.column_stack([np.ones(len(x)), x])
+    mean = np.array([p["quadrature_mean"] for p in stored["parameters"]])
+    return x, y, mean, np.array(stored["quadrature_covariance"])
+
+
+def coefficients(key, x):
+    return {"w": jnp.zeros((x.shape[1], 1), x.dtype)}
+
+
+def product(params, x):
+    return x @ params["w"]
+
+
+CASES = {
+    "sblrc-blr": (Normal(0.01, scaling="none"), HalfNormal(10.0)),
+    "kidiq-kidscore_interaction": (Flat(), HalfCauchy(2.5)),
+    "mesquite-logmesquite_logvas": (Flat(), FlatScale()),
+    "wells_data-wells_dist": (Flat(), None),
+}
+
+
+def reference_draws(name: str, method):
+    """Return draws (c, s, p) of a stored posterior in its own units, and its moments.
+
+    Columns of flat priors are made orthonormal first, which changes no posterior.
+    """
+    x, y, mean, covariance = reference(name)
+    prior, scale = CASES[name]
+    back = np.eye(x.shape[1])
+    if isinstance(prior, Flat):
+        back = np.linalg.inv(np.linalg.qr(x)[1]) * np.sqrt(len(x))
+    start = 1.0 if name == "sblrc-blr" else float(np.std(y))
+    likelihood = Bernoulli() if scale is None else Gaussian(learn(start, prior=scale))
+    data = as_data(x @ back, y.astype(int) if scale is None else y)
+    model = Model(Functions(coefficients, product), prior, likelihood)
+    found = fit(jax.random.key(3), model, data, method)
+    draws = found.posterior.draws.weights.params["w"][..., 0] @ back.T
+    if scale is not None:
+        draws = np.concatenate([draws, np.exp(found.posterior.draws.raws[0])[..., None]], axis=2)
+    return found, draws, mean, covariance
+
+
+def assert_reference(draws: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> None:
+    sd = np.sqrt(np.diagonal(covariance))
+    error = draws.mean(axis=(0, 1)) - mean
+    assert np.abs(error / convergence.mcse(draws)).max() < 4
+    assert np.abs(error / sd).max() < 0.1
+    ratio = draws.std(axis=(0, 1), ddof=1) / sd
+    assert 0.95 <= ratio.min()
+    assert ratio.max() <= 1.05
+
+
+def test_the_correlated_reference_posterior_with_sampled_noise_is_met():
+    method = NUTS(warmup=500, draws=1000, mass="dense", start="network")
+    found, draws, mean, covariance = reference_draws("sblrc-blr", method)
+    assert found.verdict.status == "ok", str(found.verdict)
+    assert_reference(draws, mean, covariance)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("sampler", [NUTS, HMC])
+def test_reference_posteriors_are_met(name, sampler):
+    method = sampler(warmup=1000, draws=2500, mass="dense", start="network")
+    found, draws, mean, covariance = reference_draws(name, method)
+    assert not found.info["sampling"]["diverging"].any()
+    assert convergence.rhat(draws).max() <= 1.01
+    assert np.minimum(convergence.ess_bulk(draws), convergence.ess_tail(draws)).min() >= 2000
+    assert_reference(draws, mean, covariance)
+
+
+# Traps
+
+
+@pytest.mark.parametrize("kind", KINDS[1:])
+def test_a_planted_trap_is_flagged_and_no_draw_is_lost(kind):
+    found = fit(jax.random.key(0), *planted(kind), SHORT)
+    assert found.verdict.status == {"funnel": "warned"}.get(kind, "failed"), str(found.verdict)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found.posterior))
+    diverging = found.info["sampling"]["diverging"].sum()
+    assert (diverging > 0) == (kind != "two modes")
+    w = found.posterior.draws.weights.params["w"]
+    if kind == "nan region":
+        assert w[..., 0].max() <= 0.5
+    if kind == "islands":
+        assert np.array_equal(w, np.round(w))
+
+
+def test_good_runs_are_not_flagged_but_their_first_50_draws_are():
+    model, data = planted("normal")
+    fits = [fit(jax.random.key(100 + i), model, data, SHORT) for i in range(20)]
+    assert sum(f.verdict.status != "ok" for f in fits) <= 1
+    start = {name: values[:50] for name, values in fits[0].info["sampling"].items()}
+    assert convergence.judge_chains(start).status != "ok"
+
+
+@pytest.mark.slow
+def test_of_100_good_runs_at_most_2_are_flagged():
+    model, data = planted("normal")
+    flagged = [fit(jax.random.key(i), model, data, SHORT).verdict.status for i in range(100)]
+    assert sum(status != "ok" for status in flagged) <= 2
+
+
+# The door
+
+
+def test_an_ensemble_of_samplers_is_judged_member_by_member():
+    model, data = planted("normal")
+    small = NUTS(warmup=20, draws=40, chains=2)
+    found = fit(jax.random.key(0), model, data, Ensemble(small, 2))
+    assert found.posterior.parts.draws.weights.params["w"].shape == (2, 2, 40, 6)
+    assert all("of 2 members" in reason for reason in found.verdict.reasons)
+    assert predict(jax.random.key(0), found, data.x, draws=8).mean.shape == (6, 1)
+
+
+def counting(key, x):
+    return {"w": jnp.zeros((1, 1), x.dtype)}
+
+
+@struct
+class Running:
+    """A network that keeps a running mean, as batch norm does."""
+
+    def init(self, key, x):
+        return Weights(counting(key, x), jnp.zeros(1, x.dtype))
+
+    def apply(self, weights, x, *, train=False):
+        state = 0.9 * weights.state + 0.1 * x.mean(0) if train else weights.state
+        return (x - weights.state[None]) @ weights.params["w"], state
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "words"),
+    [
+        (Model(MLP(), Normal(), Gaussian()), None, "prior for every free"),
+        (Model(MLP(), Normal(learn(1.0)), Gaussian(1.0)), None, "prior for every free"),
+        (Model(MLP(), Flat(), Gaussian(1.0)), None, "start='network'"),
+        (Model(Running(), Normal(), Gaussian(1.0)), None, "running statistics"),
+        (Model(MLP(), Normal(), Gaussian(1.0)), Stream(iter, 10.0, 5), "in memory"),
+    ],
+)
+def test_what_cannot_be_sampled_is_refused_with_a_way_out(model, data, words):
+    data = data or as_data(np.zeros((4, 1)), np.zeros(4))
+    with pytest.raises(ValueError, match=words):
+        NUTS().phases(model, data)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"mass": "full"}, {"start": "map"}, {"draws": 0}, {"thin": 0}, {"chains": 0}]
+)
+@pytest.mark.parametrize("sampler", [NUTS, HMC])
+def test_settings_without_sense_are_refused(sampler, settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        sampler(**settings)
+
+
+def test_importing_the_samplers_does_not_import_blackjax():
+    import subprocess
+    import sys
+
+    code = "import posterium.methods.nuts, sys; sys.exit('blackjax' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
