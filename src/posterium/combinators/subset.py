@@ -1,0 +1,135 @@
+"""Subset: a method on some of the weights, the others frozen where another method put them.
+
+The last layer alone makes a network linear in what is uncertain (Snoek et al. 2015; Daxberger et
+al. 2021); any globs over the paths of the weights choose a subset.
+"""
+
+from typing import Any, ClassVar
+
+import jax
+import numpy as np
+
+from posterium._struct import replace, static, struct
+from posterium.driver.protocol import NO_BATCHES, Info, Phase
+from posterium.methods.hold import hold
+from posterium.methods.map import MAP
+from posterium.methods.optimise import as_weights
+from posterium.model import hyper
+from posterium.model.data import Batch, Data, Stream
+from posterium.model.model import Model
+from posterium.model.subset import chosen, matching, restricted
+from posterium.model.weights import Weights
+from posterium.numerics import trees
+from posterium.posterior.fit import Fit
+
+
+@struct
+class Subset:
+    """A method on the weights whose paths match, starting from all weights as `rest` found them.
+
+    The model of the fit is the restricted one: its weights are the free ones, by path, its prior
+    and its evidence count only these.
+
+    Parameters
+    ----------
+    of
+        The method, for example ``Laplace(at=None)``, which takes the weights where `rest` left
+        them; `Evidence` goes inside, ``Subset(Evidence(Laplace(at=None)))``.
+    paths
+        Globs over the paths of the weights, such as ``"layers/2/*"`` or several in a tuple;
+        ``"last_layer"`` where the network names its own.
+    rest
+        What sets all weights first: a method such as `MAP()`, with the free hyper-parameters of
+        the prior held; a `Fit` of one set of weights, whose likelihood's free hyper-parameters are
+        taken over; or None, for the weights given as `start`.
+    """
+
+    of: Any
+    paths: str | tuple[str, ...] = static(default="last_layer")
+    rest: Any = MAP()
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.paths, str):
+            object.__setattr__(self, "paths", tuple(self.paths))
+
+    @property
+    def precision(self) -> str:
+        """What the method inside computes in."""
+        return self.of.precision
+
+    def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
+        blank = _blank(model, data)
+        paths = matching(model.network, blank.params, self.paths)
+        inner = self.of.phases(restricted(model, blank, paths), data)
+        if self.rest is None:
+            return (Restrict(paths), *inner)
+        if isinstance(self.rest, Fit):
+            return (Restrict(paths, *_taken_over(self.rest, model)), *inner)
+        seen = replace(model, prior=hyper.fix(model.prior))
+        before = hold(self.rest.phases(seen, data), model, ("prior",))
+        return (*before, Restrict(paths), *inner)
+
+
+def _blank(model: Model, data: Data | Stream) -> Weights:
+    """Return weights of zeros, shaped like the network's."""
+    x = next(iter(data.batches()))[0] if isinstance(data, Stream) else data.x
+    shapes = jax.eval_shape(model.network.init, jax.random.key(0), x)
+    return jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), replace(shapes, key=None))
+
+
+def _taken_over(fit: Fit, model: Model) -> tuple[Weights, tuple[Any, ...]]:
+    """Return the weights of a fit and the free hyper-parameters of its likelihood."""
+    if not hasattr(fit.posterior, "mode"):
+        raise ValueError(
+            f"rest must be a fit of one set of weights; got a {type(fit.posterior).__name__}. "
+            "Use Ensemble(Subset(...)), or the fit of one member."
+        )
+    raws = hyper.free(fit.model.likelihood)
+    if len(raws) != len(hyper.free(model.likelihood)):
+        raise ValueError(
+            "rest must be a fit of a model with the same free hyper-parameters in the likelihood; "
+            f"it has {len(raws)}, this model {len(hyper.free(model.likelihood))}."
+        )
+    return as_weights(fit.posterior), raws
+
+
+@struct
+class Restrict(Phase):
+    """Freeze all weights but some.
+
+    Parameters
+    ----------
+    paths
+        Paths of the weights that stay free.
+    weights
+        All weights, or None for what the phase before ended with.
+    raws
+        Unconstrained coordinates of the likelihood's free hyper-parameters; None leaves them.
+    """
+
+    paths: tuple[str, ...] = static()
+    weights: Weights | None = None
+    raws: tuple[Any, ...] | None = None
+
+    steps: ClassVar[int] = 1
+    batch_size: ClassVar[int] = NO_BATCHES
+    name: ClassVar[str] = "restrict"
+
+    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Weights:
+        given = start if self.weights is None else self.weights
+        if given is None:
+            raise ValueError(
+                "Subset(rest=None) expects the weights of the whole network; got none. Pass them, "
+                "fit(..., start=weights), or name what finds them, rest=MAP()."
+            )
+        return trees.cast(as_weights(given), data.weight.dtype)
+
+    def step(self, key: jax.Array, state: Weights, model: Model, batch: Batch) -> tuple[Any, Info]:
+        return state, {}
+
+    def end(self, state: Weights, kept: Any, model: Model, data: Data) -> tuple[Weights, Model]:
+        if self.raws is not None:
+            raws = trees.cast(self.raws, data.weight.dtype)
+            model = replace(model, likelihood=hyper.fill(model.likelihood, raws))
+        free = replace(state, params=chosen(state.params, self.paths))
+        return free, restricted(model, state, self.paths)

@@ -1,0 +1,82 @@
+"""Hold: a phase run at fixed values of some free hyper-parameters, which stay free afterwards.
+
+Shared by methods that look for weights at hyper-parameters that something else decides.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from posterium._struct import replace, static, struct
+from posterium.driver.protocol import Info, Phase
+from posterium.model import hyper
+from posterium.model.data import Batch, Data
+from posterium.model.model import Model
+from posterium.posterior.fit import Verdict
+
+ROLES = ("network", "prior", "likelihood")
+
+
+def hold(phases: tuple[Phase, ...], model: Model, roles: tuple[str, ...]) -> tuple[Phase, ...]:
+    """Return phases that leave the free hyper-parameters of these parts of a model alone."""
+    free = tuple(role for role in roles if hyper.learned(getattr(model, role)))
+    return tuple(Held(phase, free) for phase in phases) if free else phases
+
+
+def fixed(model: Model, roles: tuple[str, ...]) -> Model:
+    """Return a model with the free hyper-parameters of some parts fixed at their values."""
+    return replace(model, **{role: hyper.fix(getattr(model, role)) for role in roles})
+
+
+@struct
+class Held(Phase):
+    """One phase that sees some free hyper-parameters as fixed.
+
+    Parameters
+    ----------
+    of
+        The phase.
+    roles
+        Parts of the model whose hyper-parameters are held.
+    """
+
+    of: Phase
+    roles: tuple[str, ...] = static(default=("prior",))
+
+    @property
+    def name(self) -> str:
+        """The name of the phase inside."""
+        return self.of.name
+
+    @property
+    def steps(self) -> int:
+        """The steps of the phase inside."""
+        return self.of.steps
+
+    @property
+    def batch_size(self) -> int | None:
+        """The rows a step of the phase inside."""
+        return self.of.batch_size
+
+    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Any:
+        return self.of.init(key, fixed(model, self.roles), data, start)
+
+    def step(self, key: jax.Array, state: Any, model: Model, batch: Batch) -> tuple[Any, Info]:
+        return self.of.step(key, state, fixed(model, self.roles), batch)
+
+    def done(self, state: Any) -> jax.Array:
+        return self.of.done(state)
+
+    def keep(self, state: Any) -> Any:
+        return self.of.keep(state)
+
+    def end(self, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
+        ended, learned = self.of.end(state, kept, fixed(model, self.roles), data)
+        return ended, replace(learned, **{role: getattr(model, role) for role in self.roles})
+
+    def broken(self, info: Info) -> jax.Array:
+        return self.of.broken(info)
+
+    def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
+        return self.of.judge(info, ended)

@@ -1,0 +1,428 @@
+r"""Laplace's approximation: a Gaussian at the mode with the curvature found there.
+
+.. math:: q(w) = N(\hat w, P^{-1}), \quad
+   P = \textstyle\sum_i w_i J_i^T \Lambda_i J_i + \mathrm{diag}(\tau), \quad
+   \log p(y) \approx \log p(y, \hat w) + \tfrac p2 \log 2\pi - \tfrac12 \log\det P
+
+with J the Jacobian of the outputs, Lambda the Fisher information of the likelihood in them and tau
+the prior precision (MacKay 1992; Immer et al. 2021 for the evidence of networks). The exact Hessian
+in place of the first sum is there on request.
+"""
+
+import math
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posterium._struct import replace, static, struct
+from posterium.driver.protocol import Info, Phase
+from posterium.methods.hold import hold
+from posterium.methods.optimise import Descent, Optimiser, as_weights
+from posterium.model import hyper
+from posterium.model.data import Batch, Data, Stream
+from posterium.model.model import Model
+from posterium.model.prior import LOG_2PI
+from posterium.model.weights import Weights
+from posterium.numerics import curvature, trees
+from posterium.numerics.operators import Covariance, Diagonal, from_precision
+from posterium.posterior.fit import Verdict
+from posterium.posterior.posterior import GaussianPosterior
+
+STRUCTURES = ("full", "diagonal")
+CURVATURES = ("ggn", "hessian")
+HELD = {"prior": ("network", "prior"), "all": ("network", "prior", "likelihood")}
+STEP_WORK = 2**35
+"""Multiplications a step, about a second: more rows are split into several steps."""
+LARGEST_DECREMENT = 0.1
+"""Nats that a Newton step may still gain at what counts as a mode."""
+
+
+@struct
+class Search:
+    """Where `Laplace` looks for a mode when not told: by gradients, as far as they get.
+
+    What is left to gain is judged where the curvature is taken. With kinked activations (relu) a
+    mode may lie on a kink, where the gradient never vanishes.
+
+    Parameters
+    ----------
+    steps
+        Steps of Adam; the learning rate decays to 0 over them.
+    learning_rate
+        The highest rate.
+    batch_size
+        Rows a step; None for all.
+    """
+
+    steps: int = static(default=2000)
+    learning_rate: Any = 1e-2
+    batch_size: int | None = static(default=None)
+
+    def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
+        optimiser = Optimiser("adam", self.learning_rate, "cosine")
+        return (Descent(optimiser, self.steps, self.batch_size),)
+
+
+@struct
+class Laplace:
+    """A Gaussian at a mode of the posterior, as wide as the curvature there says.
+
+    Predictions linearise the network at the mode, which suits the Gauss-Newton curvature; draws of
+    weights (``how="draws"``) leave the region where it holds and predict worse.
+
+    Parameters
+    ----------
+    structure
+        ``"full"`` (p x p numbers, for up to some thousand weights) or ``"diagonal"``.
+    curvature
+        ``"ggn"``: generalised Gauss-Newton with the expected Fisher information, never indefinite;
+        ``"hessian"``: exact, and a failed verdict where it is not positive definite.
+    at
+        The method that finds the mode, such as ``MAP(polish="newton")``. None: no training, the
+        weights given as `start`.
+    held
+        Free hyper-parameters that stay at their values while the mode is sought: ``"prior"``
+        (and the network's); the likelihood's, a noise sd say, are then estimated along with the
+        weights; or ``"all"``, for an evidence that decides on every one.
+    batch_size
+        Rows a step of the curvature; None lets the work decide. It changes nothing else.
+
+    Notes
+    -----
+    The log evidence can be moved to other values of the prior's hyper-parameters, and of a noise
+    sd that is independent over the targets, exactly, at the same mode. Other likelihoods and
+    networks must have no free ones.
+    """
+
+    structure: str = static(default="full")
+    curvature: str = static(default="ggn")
+    at: Any = Search()
+    held: str = static(default="prior")
+    batch_size: int | None = static(default=None)
+
+    precision: ClassVar[str] = "float64"
+
+    def __post_init__(self) -> None:
+        for name, known in (("structure", STRUCTURES), ("curvature", CURVATURES), ("held", HELD)):
+            if getattr(self, name) not in known:
+                raise ValueError(
+                    f"{name} must be {' or '.join(map(repr, known))}; got {getattr(self, name)!r}."
+                )
+
+    def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
+        outputs, weights = _sizes(model, data)
+        _refuse_free(model, outputs)
+        steps, batch_size = self._split(data, outputs * weights)
+        last = Accumulate(self.structure, self.curvature, steps, batch_size)
+        if self.at is None:
+            return (last,)
+        roles = HELD[self.held]
+        seen = replace(model, **{role: hyper.fix(getattr(model, role)) for role in roles})
+        return (*hold(self.at.phases(seen, data), model, roles), last)
+
+    def _split(self, data: Data | Stream, entries: int) -> tuple[int, int | None]:
+        """Return in how many batches of how many rows one pass goes; `entries` a Jacobian has."""
+        if isinstance(data, Stream):
+            return data.per_epoch, None
+        work = entries * (1 if self.structure == "diagonal" and self.curvature == "ggn" else entries)
+        rows = self.batch_size or max(1, STEP_WORK // work)
+        if rows >= len(data.x):
+            return 1, None
+        return math.ceil(len(data.x) / rows), rows
+
+
+def _sizes(model: Model, data: Data | Stream) -> tuple[int, int]:
+    """Return the numbers of outputs k and of weights p."""
+    x = next(iter(data.batches()))[0] if isinstance(data, Stream) else data.x
+
+    def shapes(model: Model, key: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        weights = model.network.init(key, x)
+        return model.network.apply(weights, x)[0], trees.vector(weights.params)
+
+    f, vector = jax.eval_shape(shapes, model, jax.random.key(0), x)
+    return f.shape[1], vector.size
+
+
+def _refuse_free(model: Model, outputs: int) -> None:
+    """Refuse hyper-parameters that the evidence cannot be moved along exactly."""
+    if hyper.learned(model.network):
+        raise ValueError(
+            "Laplace expects a network without free hyper-parameters: its curvature is taken at "
+            "fixed ones. Fix them, or use Evidence(Exact()) for a Linear network."
+        )
+    name = type(model.likelihood).__name__
+    if not model.likelihood.linear_mean and hyper.learned(model.likelihood):
+        raise ValueError(
+            f"Laplace expects free hyper-parameters of a likelihood only where they are the noise "
+            f"sd of a mean; {name} has others. Fix them at numbers."
+        )
+    if model.likelihood.linear_mean and outputs > 1:
+        fisher = np.asarray(model.likelihood.fisher(jnp.zeros((1, outputs))))[0]
+        if np.any(fisher != np.diag(np.diag(fisher))):
+            raise ValueError(
+                f"Laplace expects noise that is independent over the targets; that of {name} is "
+                "correlated. Set linear_mean to False on it."
+            )
+
+
+@struct
+class Sums:
+    """What one pass over the rows adds up, at the mode and free of the noise sd.
+
+    Where the network's outputs are the mean, b is the number of outputs, each with half its
+    squared residuals; elsewhere b is 1, with minus the log likelihood.
+
+    Parameters
+    ----------
+    loss
+        The sums themselves, (b,).
+    slope
+        Their gradients, (b, p).
+    blocks
+        Their curvature, (b, p, p) or the diagonals (b, p).
+    weight
+        Summed weight of the rows.
+    """
+
+    loss: Any
+    slope: Any
+    blocks: Any
+    weight: Any
+
+
+@struct
+class AccumulateState:
+    """What is known of the curvature so far.
+
+    Parameters
+    ----------
+    weights
+        The weights at which it is taken.
+    sums
+        Over the rows seen.
+    """
+
+    weights: Weights
+    sums: Sums
+
+
+@struct
+class Accumulate(Phase):
+    """Add up the curvature over one pass of the rows.
+
+    Parameters
+    ----------
+    structure, curvature
+        As of `Laplace`.
+    steps
+        Batches in one pass.
+    batch_size
+        Rows of each; None for all.
+    """
+
+    structure: str = static(default="full")
+    curvature: str = static(default="ggn")
+    steps: int = static(default=1)
+    batch_size: int | None = static(default=None)
+
+    name: ClassVar[str] = "curvature"
+
+    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> AccumulateState:
+        if start is None:
+            raise ValueError(
+                "Laplace(at=None) expects the weights of a mode; got none. Pass them, "
+                "fit(..., start=weights), or name a method that finds one, at=MAP()."
+            )
+        weights = trees.cast(as_weights(start), data.weight.dtype)
+        shapes = jax.eval_shape(self._sums, weights, model, data)
+        zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, s.dtype), shapes)
+        return AccumulateState(weights, zeros)
+
+    def step(
+        self, key: jax.Array, state: AccumulateState, model: Model, batch: Batch
+    ) -> tuple[AccumulateState, Info]:
+        new = self._sums(state.weights, model, batch.part)
+        sums = jax.tree.map(jnp.add, state.sums, new)
+        log_likelihood = log_likelihood_of(model, sums)
+        log_prior = model.log_prior(state.weights.params)
+        info = {
+            "objective": log_prior + log_likelihood,
+            "log_likelihood": log_likelihood,
+            "weight": sums.weight,
+        }
+        return AccumulateState(state.weights, sums), info
+
+    def _sums(self, weights: Weights, model: Model, data: Data) -> Sums:
+        """Return the sums over some rows, a tile of them at a time."""
+        vector, unravel = trees.ravel(weights.params)
+        diagonal = self.structure == "diagonal"
+
+        def outputs(vector: jax.Array, x: jax.Array) -> jax.Array:
+            return model.network.apply(replace(weights, params=unravel(vector)), x)[0]
+
+        def of_tile(rows: tuple[tuple[jax.Array, jax.Array], jax.Array]) -> Sums:
+            (x, y), weight = rows
+
+            def loss(vector: jax.Array) -> jax.Array:
+                return losses(model, outputs(vector, x), y, weight)
+
+            slope = jax.jacrev(loss)(vector)
+            if self.curvature == "hessian":
+                blocks = curvature.hessian(loss, vector, diagonal=diagonal)
+                return Sums(loss(vector), slope, blocks, jnp.sum(weight))
+            row = jax.jacrev(lambda v, x: outputs(v, x[None])[0])
+            jacobian = jax.vmap(row, in_axes=(None, 0))(vector, x)
+            if model.likelihood.linear_mean:
+                blocks = curvature.gauss_newton_by_output(jacobian, weight, diagonal=diagonal)
+            else:
+                metric = model.likelihood.fisher(outputs(vector, x))
+                blocks = curvature.gauss_newton(jacobian, metric, weight, diagonal=diagonal)[None]
+            return Sums(loss(vector), slope, blocks, jnp.sum(weight))
+
+        k = jax.eval_shape(outputs, vector, data.x).shape[1]
+        tile = curvature.tile_rows(len(data.x), k, vector.size, vector.dtype.itemsize)
+        return curvature.sum_tiles(of_tile, ((data.x, data.y), data.weight), tile)
+
+    def end(
+        self, state: AccumulateState, kept: Any, model: Model, data: Data
+    ) -> tuple[GaussianPosterior, Model]:
+        scale = data.size / jnp.where(state.sums.weight > 0, state.sums.weight, 1)
+        sums = jax.tree.map(lambda part: scale * part, state.sums)
+        found = LaplaceCurvature(
+            state.weights, sums, model, self.structure == "diagonal", self.curvature
+        )
+        covariance = found.covariance(model)
+        return GaussianPosterior(state.weights, covariance, "linear", found), model
+
+    def judge(self, info: dict[str, np.ndarray], ended: GaussianPosterior) -> Verdict:
+        finite = super().judge(info, ended)
+        if finite.status != "ok":
+            return finite
+        return judge_curvature(ended.curvature, ended.covariance)
+
+
+def losses(model: Model, f: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
+    """Return what is summed over rows, (b,): free of the noise sd where f is the mean."""
+    if model.likelihood.linear_mean:
+        return 0.5 * jnp.sum(weight[:, None] * (y - f) ** 2, axis=0)
+    return -jnp.sum(weight * model.likelihood.log_prob(f, y))[None]
+
+
+def factors(model: Model, sums: Sums) -> jax.Array:
+    """Return by what each sum counts in minus the log likelihood, (b,): 1 / noise variance, or 1."""
+    if not model.likelihood.linear_mean:
+        return jnp.ones_like(sums.loss)
+    return jnp.diagonal(model.likelihood.fisher(jnp.zeros_like(sums.loss)[None])[0])
+
+
+def log_likelihood_of(model: Model, sums: Sums) -> jax.Array:
+    """Return the log likelihood of the rows summed, in nats, at a model's noise."""
+    total = -jnp.sum(factors(model, sums) * sums.loss)
+    if not model.likelihood.linear_mean:
+        return total
+    zero = jnp.zeros_like(sums.loss)[None]
+    return total + sums.weight * model.likelihood.log_prob(zero, zero)[0]
+
+
+@struct
+class LaplaceCurvature:
+    """The curvature at a mode: covariance and log evidence at any hyper-parameters.
+
+    Parameters
+    ----------
+    weights
+        The mode.
+    sums
+        Over all rows.
+    at
+        The model at which the mode was found.
+    diagonal
+        Whether only the diagonal is kept.
+    kind
+        ``"ggn"`` or ``"hessian"``.
+    """
+
+    weights: Weights
+    sums: Sums
+    at: Model
+    diagonal: bool = static(default=False)
+    kind: str = static(default="ggn")
+
+    def precision(self, model: Model) -> jax.Array:
+        """Return the precision of the weights, (p, p), or its diagonal (p,)."""
+        likelihood = jnp.tensordot(factors(model, self.sums), self.sums.blocks, 1)
+        prior = trees.vector(model.prior.precision_of(self.weights.params))
+        return likelihood + (prior if self.diagonal else jnp.diag(prior))
+
+    def covariance(self, model: Model) -> Covariance:
+        """Return the inverse of the precision; NaN where it is not positive definite."""
+        precision = self.precision(model)
+        return Diagonal(1 / jnp.sqrt(precision)) if self.diagonal else from_precision(precision)
+
+    def log_evidence(self, model: Model) -> jax.Array:
+        """Return log p(y) in nats, hyper-priors included, differentiable in the model's leaves.
+
+        The mode stays where it is; at the maximum over the weights that costs no first-order
+        term in the value, and the gradient is that at a fixed mode.
+        """
+        precision = self.precision(model)
+        log_joint = model.log_prior(self.weights.params) + log_likelihood_of(model, self.sums)
+        if self.diagonal:
+            half_log_det = 0.5 * jnp.sum(jnp.log(precision))
+        else:
+            half_log_det = jnp.sum(jnp.log(jnp.diagonal(jnp.linalg.cholesky(precision))))
+        return log_joint + 0.5 * precision.shape[0] * LOG_2PI - half_log_det
+
+    def gradient(self, model: Model) -> jax.Array:
+        """Return the gradient of the log joint in the weights, (p,)."""
+        prior = jax.grad(lambda params: model.prior.log_prob(params))(self.weights.params)
+        return trees.vector(prior) - factors(model, self.sums) @ self.sums.slope
+
+    def decrement(self, covariance: Covariance) -> jax.Array:
+        """Return what a Newton step from the weights would gain, in nats."""
+        gradient = self.gradient(self.at)
+        return 0.5 * covariance.quadratic(gradient[None, :])[0, 0]
+
+
+def judge_curvature(found: LaplaceCurvature, covariance: Covariance) -> Verdict:
+    """Fail a precision that is not positive definite; warn where the weights are at no mode."""
+    precision = np.asarray(found.precision(found.at))
+    if _singular(precision, np.asarray(covariance.variance())):
+        return _not_positive(precision, found.kind)
+    decrement = float(found.decrement(covariance))
+    if decrement <= LARGEST_DECREMENT:
+        return Verdict()
+    reason = (
+        f"The weights are not at a mode: a Newton step would still gain {decrement:.2g} nats "
+        f"(at most {LARGEST_DECREMENT} expected)."
+    )
+    advice = "Polish them first, at=MAP(polish='lbfgs') or at=MAP(polish='newton')."
+    return Verdict("warned", (reason,), (advice,))
+
+
+def _singular(precision: np.ndarray, variance: np.ndarray) -> bool:
+    """Say whether a precision has no inverse, to rounding.
+
+    The product of a weight's variance and its entry in the precision is 1 without correlations;
+    at 1 / (p eps) no digit of the variance is left.
+    """
+    entries = precision if precision.ndim == 1 else np.diagonal(precision)
+    inflation = variance * entries
+    limit = 0.1 / (len(entries) * np.finfo(precision.dtype).eps)
+    return not (np.isfinite(inflation).all() and np.max(inflation) < limit)
+
+
+def _not_positive(precision: np.ndarray, kind: str) -> Verdict:
+    if not np.isfinite(precision).all():
+        reason = "The curvature has entries that are not finite."
+        return Verdict("failed", (reason,), ("Look at the weights and the scale of the inputs.",))
+    values = np.sort(precision) if precision.ndim == 1 else np.linalg.eigvalsh(precision)
+    reason = (
+        f"The precision of the weights is not positive definite: its smallest eigenvalue is "
+        f"{values[0]:.3g}, its largest {values[-1]:.3g}."
+    )
+    if kind == "hessian":
+        return Verdict("failed", (reason,), ("Use curvature='ggn', or train on to a mode.",))
+    return Verdict("failed", (reason,), ("Give every weight a prior precision above 0.",))

@@ -1,0 +1,154 @@
+"""Subset: only the matching weights are uncertain; the others are frozen parameters of the model."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from posterium import (
+    MAP,
+    MLP,
+    Ensemble,
+    Gaussian,
+    Linear,
+    Model,
+    Normal,
+    as_data,
+    fit,
+    learn,
+    load,
+    predict,
+    save,
+)
+from posterium.combinators.subset import Subset
+from posterium.methods.laplace import Laplace
+from posterium.model.subset import RestrictedPrior, matching
+
+KEY = jax.random.key(0)
+RNG = np.random.default_rng(1)
+X = RNG.normal(size=(15, 2))
+Y = np.sin(X[:, :1]) + 0.1 * RNG.normal(size=(15, 1))
+DATA = as_data(X, Y)
+NET = MLP(hidden=(4,), activation="tanh")
+PRECISION, NOISE = 0.3, 0.2
+MODEL = Model(NET, Normal(PRECISION), Gaussian(NOISE))
+WEIGHTS = jax.tree.map(np.asarray, NET.init(jax.random.key(3), X))
+SHORT = MAP(steps=20)
+
+
+def last_layer_oracle(weights):
+    """Return precision and exact log evidence of the last layer, given the hidden one."""
+    hidden, _ = weights.params["layers"]
+    units = np.tanh(X @ np.float64(hidden["kernel"]) + np.float64(hidden["bias"]))
+    design = np.c_[np.ones(len(X)), units]
+    prior = PRECISION * np.array([1, 4, 4, 4, 4])
+    marginal = design @ np.diag(1 / prior) @ design.T + NOISE**2 * np.eye(len(X))
+    _, log_det = np.linalg.slogdet(2 * np.pi * marginal)
+    evidence = -0.5 * (Y[:, 0] @ np.linalg.solve(marginal, Y[:, 0]) + log_det)
+    return np.diag(prior) + design.T @ design / NOISE**2, design, evidence
+
+
+@pytest.fixture(scope="module")
+def last_layer():
+    method = Subset(Laplace(at=MAP(steps=1, polish="newton")), rest=None)
+    return fit(KEY, MODEL, DATA, method, start=WEIGHTS)
+
+
+def test_the_last_layer_is_an_exact_linear_regression_on_the_frozen_units(last_layer):
+    precision, design, evidence = last_layer_oracle(WEIGHTS)
+    covariance = np.linalg.inv(precision)
+    assert list(last_layer.posterior.mean.params) == ["layers/1/bias", "layers/1/kernel"]
+    np.testing.assert_allclose(last_layer.posterior.covariance.dense(), covariance, atol=1e-8)
+    assert last_layer.log_evidence == pytest.approx(evidence, abs=1e-8)
+    assert last_layer.verdict.status == "ok"
+    predicted = predict(KEY, last_layer, X)
+    mean = design @ covariance @ design.T @ Y / NOISE**2
+    np.testing.assert_allclose(predicted.mean, mean, atol=1e-8)
+    variance = np.einsum("nm,ml,nl->n", design, covariance, design)
+    np.testing.assert_allclose(predicted.epistemic_var[:, 0], variance, atol=1e-8)
+
+
+def test_frozen_weights_are_those_that_were_given(last_layer):
+    frozen = last_layer.model.network.frozen.params["layers"][0]
+    for name, leaf in WEIGHTS.params["layers"][0].items():
+        np.testing.assert_array_equal(frozen[name], leaf)
+
+
+def test_a_restricted_fit_is_saved_and_loaded(last_layer, tmp_path):
+    save(last_layer, tmp_path / "m.posterium")
+    again = load(tmp_path / "m.posterium")
+    assert again.model.network.paths == ("layers/1/bias", "layers/1/kernel")
+    np.testing.assert_array_equal(
+        predict(KEY, again, X).mean, predict(KEY, last_layer, X).mean
+    )
+
+
+def test_the_restricted_prior_counts_the_free_weights_only():
+    paths = ("layers/0/kernel", "layers/1/kernel")
+    with jax.enable_x64(True):
+        prior = RestrictedPrior(MODEL.prior, WEIGHTS.params, paths)
+        layers = WEIGHTS.params["layers"]
+        params = {f"layers/{i}/kernel": jnp.float64(layers[i]["kernel"]) for i in (0, 1)}
+        expected = sum(
+            np.sum(-0.5 * np.log(2 * np.pi / t) - 0.5 * t * np.float64(layer["kernel"]) ** 2)
+            for t, layer in zip((2 * PRECISION, 4 * PRECISION), layers, strict=True)
+        )
+        assert float(prior.log_prob(params)) == pytest.approx(expected, rel=1e-12)
+        spread = prior.precision_of(params)
+        np.testing.assert_allclose(spread["layers/0/kernel"], np.full((2, 4), 2 * PRECISION))
+        drawn = prior.sample(KEY, params)
+        assert {k: v.shape for k, v in drawn.items()} == {k: v.shape for k, v in params.items()}
+
+
+def test_an_ensemble_of_subsets_freezes_different_weights_and_predicts_their_mixture():
+    found = fit(KEY, MODEL, DATA, Ensemble(Subset(Laplace(at=None), rest=SHORT), 2))
+    kernels = found.posterior.models.network.frozen.params["layers"][0]["kernel"]
+    assert kernels.shape == (2, 2, 4)
+    assert np.abs(kernels[0] - kernels[1]).max() > 0.1
+    for i in range(2):
+        part, model = found.posterior.member(i)
+        precision, _, _ = last_layer_oracle(model.network.frozen)
+        np.testing.assert_allclose(part.covariance.dense(), np.linalg.inv(precision), atol=1e-8)
+    assert np.isfinite(predict(KEY, found, X).sd).all()
+
+
+def test_the_rest_is_trained_with_the_priors_free_precision_held():
+    model = Model(NET, Normal(learn(PRECISION)), Gaussian(learn(NOISE)))
+    found = fit(KEY, model, DATA, Subset(Laplace(at=None), "layers/1/*", rest=SHORT))
+    assert float(found.model.prior.prior.precision.value) == pytest.approx(PRECISION, rel=1e-6)
+    assert abs(float(found.model.likelihood.scale.value) - NOISE) > 1e-3
+    assert list(found.info) == ["descent", "restrict", "curvature", "log_evidence"]
+
+
+def test_a_fit_gives_the_rest_and_its_noise():
+    model = Model(NET, Normal(PRECISION), Gaussian(learn(NOISE)))
+    rest = fit(KEY, model, DATA, SHORT)
+    found = fit(KEY, model, DATA, Subset(Laplace(at=None), ("layers/0/bias", "*1/bias"), rest))
+    assert list(found.posterior.mean.params) == ["layers/0/bias", "layers/1/bias"]
+    noise = float(rest.model.likelihood.scale.value)
+    assert float(found.model.likelihood.scale.value) == pytest.approx(noise, rel=1e-6)
+    np.testing.assert_allclose(
+        predict(KEY, found, X).mean, predict(KEY, rest, X).mean, atol=1e-5
+    )
+    with pytest.raises(ValueError, match="same free hyper-parameters"):
+        fit(KEY, MODEL, DATA, Subset(Laplace(at=None), rest=rest))
+    with pytest.raises(ValueError, match="fit of one set of weights"):
+        several = fit(KEY, model, DATA, Ensemble(SHORT, 2))
+        fit(KEY, model, DATA, Subset(Laplace(at=None), rest=several))
+
+
+def test_a_pattern_that_matches_nothing_lists_the_paths():
+    with pytest.raises(ValueError, match=r"'head/\*' matches none of: layers/0/bias"):
+        fit(KEY, MODEL, DATA, Subset(Laplace(), ("layers/*", "head/*")))
+    with pytest.raises(ValueError, match="Linear does not"):
+        fit(KEY, Model(Linear(), Normal(), Gaussian()), DATA, Subset(Laplace()))
+    with pytest.raises(ValueError, match=r"start=weights"):
+        fit(KEY, MODEL, DATA, Subset(Laplace(at=None), rest=None))
+
+
+def test_patterns_keep_the_order_of_the_tree():
+    assert matching(NET, WEIGHTS.params, ("layers/1/*", "*/bias")) == (
+        "layers/0/bias",
+        "layers/1/bias",
+        "layers/1/kernel",
+    )
