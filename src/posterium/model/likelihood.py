@@ -15,6 +15,10 @@ from posterium.model.hyper import learn, value
 from posterium.model.prior import LOG_2PI
 
 
+LEAST_NOISE = 1e-3
+"""Least noise sd that defaults allow: a thousandth of a standardised target's sd."""
+
+
 class Likelihood(Protocol):
     """The distribution of a target given the outputs of a network.
 
@@ -44,7 +48,7 @@ class Likelihood(Protocol):
 
 def diagonal(entries: jax.Array) -> jax.Array:
     """Turn rows of diagonals (n, k) into diagonal matrices (n, k, k)."""
-    return entries[..., None] * jnp.eye(entries.shape[-1], dtype=entries.dtype)
+    return entries[..., None] * jnp.eye(entries.shape[-1], dtype=entries.dtype)[None]
 
 
 def normal_log_prob(y: jax.Array, mean: jax.Array, scale: jax.Array) -> jax.Array:
@@ -54,7 +58,7 @@ def normal_log_prob(y: jax.Array, mean: jax.Array, scale: jax.Array) -> jax.Arra
 
 
 def _unit_noise() -> Any:
-    return learn(1.0, floor=1e-3)
+    return learn(1.0, floor=LEAST_NOISE)
 
 
 @struct
@@ -81,17 +85,21 @@ class Gaussian:
         return targets
 
     def log_prob(self, f: jax.Array, y: jax.Array) -> jax.Array:
-        return normal_log_prob(y, f, value(self.scale))
+        return normal_log_prob(y, f, self._spread(f))
+
+    def _spread(self, f: jax.Array) -> jax.Array:
+        """Return the noise sd of every output, (n, k)."""
+        return jnp.broadcast_to(value(self.scale), f.shape)
 
     def moments(self, f: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return mean and noise variance of the target, each (n, k)."""
-        return f, jnp.broadcast_to(jnp.square(value(self.scale)), f.shape)
+        return f, self._spread(f) ** 2
 
     def fisher(self, f: jax.Array) -> jax.Array:
-        return diagonal(jnp.ones_like(f) / jnp.square(value(self.scale)))
+        return diagonal(1 / self._spread(f) ** 2)
 
     def sample(self, key: jax.Array, f: jax.Array) -> jax.Array:
-        return f + value(self.scale) * jax.random.normal(key, f.shape, f.dtype)
+        return f + self._spread(f) * jax.random.normal(key, f.shape, f.dtype)
 
 
 @struct
@@ -101,7 +109,7 @@ class HeteroscedasticGaussian:
     The sd of a row is floor + softplus(raw), in target units.
     """
 
-    floor: Any = 1e-2
+    floor: Any = LEAST_NOISE
     task: ClassVar[str] = "regression"
     linear_mean: ClassVar[bool] = False
 
