@@ -15,10 +15,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from posterium.combinators import catalogue
+from posterium.model.likelihood import LEAST_NOISE
 from posterium.posterior import store
 from posterium.posterior.fit import Fit
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
 from posterium.tables.fitted import fit_table
+from posterium.tables.scaling import noise_floor
 
 
 class ConvergenceWarning(UserWarning):
@@ -66,6 +68,7 @@ class _BayesianEstimator(BaseEstimator):
         method, model = catalogue.resolve(
             self._task, self.method, self.network, self.prior, self.likelihood,
             rows=len(x), targets=len(classes) or y.reshape(len(y), -1).shape[1],
+            floor=LEAST_NOISE if classes else noise_floor(y, weight, self.standardise),
         )  # fmt: skip
         self.fitted_ = fit_table(
             method, model, x, y, weight=weight, classes=classes, standardise=self.standardise,

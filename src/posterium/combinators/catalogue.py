@@ -8,24 +8,38 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from posterium._struct import replace
 from posterium.combinators.ensemble import Ensemble
 from posterium.combinators.evidence import Evidence
 from posterium.driver.protocol import Method
 from posterium.methods.exact import Exact
-from posterium.methods.map import MAP, MLE
+from posterium.methods.map import MAP
 from posterium.model.features import Affine, Linear
 from posterium.model.hyper import learn
-from posterium.model.likelihood import Bernoulli, Categorical, Gaussian, HeteroscedasticGaussian
+from posterium.model.likelihood import (
+    LEAST_NOISE,
+    Bernoulli,
+    Categorical,
+    Gaussian,
+    HeteroscedasticGaussian,
+)
 from posterium.model.model import Model
 from posterium.model.network import MLP
 from posterium.model.prior import HalfNormal, Normal
 
-NOISE_FLOOR = 1e-2
-"""Least noise sd, as a share of the target's sd: repeated targets must not become spikes."""
+HIDDEN = (32, 32)
+ACTIVATION = "silu"
+MEMBERS = 8
+SMALL = 3000
+"""Up to so many rows, a table gets small batches."""
 
 
-def _noise(prior: Any = None) -> Any:
-    return learn(0.5, floor=NOISE_FLOOR, prior=prior)
+def _learned_noise(floor: float, prior: Any = None) -> Gaussian:
+    return Gaussian(learn(max(0.5, 2 * floor), floor=floor, prior=prior))
+
+
+def _sampled_noise(floor: float) -> Gaussian:
+    return _learned_noise(floor, HalfNormal(1.0))
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,7 @@ class Entry:
     tasks
         What it can be used for.
     noise
-        Called for the default likelihood of a regression.
+        Called with the least noise sd; returns the default likelihood of a regression.
     precision
         Called for the default prior precision.
     linear
@@ -51,34 +65,36 @@ class Entry:
     summary: str
     make: Callable[[int], Method]
     tasks: tuple[str, ...] = ("regression", "classification")
-    noise: Callable[[], Any] = lambda: HeteroscedasticGaussian(NOISE_FLOOR)
+    noise: Callable[[float], Any] = HeteroscedasticGaussian
     precision: Callable[[], Any] = lambda: 1.0
     linear: bool = False
 
 
-def _learned_noise() -> Gaussian:
-    return Gaussian(_noise())
+def descent(rows: int, **settings: Any) -> MAP:
+    """Return the descent that suits a table of so many rows."""
+    small = rows <= SMALL
+    given = {
+        "steps": 4500 if small else 7500,
+        "batch_size": 64 if small else 256,
+        "warmup": 0.05,
+        "validation": 0.1,
+        "patience": None,
+    }
+    return MAP(**given | settings)
 
 
-def _sampled_noise() -> Gaussian:
-    return Gaussian(_noise(HalfNormal(1.0)))
-
-
-def batch_size(rows: int) -> int:
-    """Return the rows a step for a table of so many rows."""
-    return 32 if rows <= 3000 else 128
-
-
-def _descent(rows: int, **settings: Any) -> MAP:
-    epochs = 400 if rows <= 3000 else 60
-    steps = epochs * -(-rows // batch_size(rows))
-    return MAP(steps=steps, batch_size=batch_size(rows), **settings)
+def _ensemble(rows: int, members: int) -> Ensemble:
+    return Ensemble(descent(rows), members)
 
 
 ENTRIES: dict[str, Entry] = {
     "default": Entry(
-        "the default: an ensemble of small networks, each stopped early on rows of its own",
-        lambda rows: Ensemble(_descent(rows, validation=0.1), 8),
+        "the default: an ensemble of eight networks, each stopped early on rows of its own",
+        lambda rows: _ensemble(rows, MEMBERS),
+    ),
+    "ensemble": Entry(
+        "a deep ensemble of five networks, each stopped early on rows of its own",
+        lambda rows: _ensemble(rows, 5),
     ),
     "exact": Entry(
         "exact Bayesian linear regression at maximum evidence",
@@ -88,14 +104,10 @@ ENTRIES: dict[str, Entry] = {
         precision=lambda: learn(1.0),
         linear=True,
     ),
-    "map": Entry("the mode of the posterior", lambda rows: _descent(rows)),
+    "map": Entry("the mode of the posterior, stopped early on held-out rows", descent),
     "mle": Entry(
         "maximum likelihood, stopped early on held-out rows",
-        lambda rows: MLE(steps=2000, batch_size=batch_size(rows), validation=0.1),
-    ),
-    "ensemble": Entry(
-        "a deep ensemble: five modes found from different starts",
-        lambda rows: Ensemble(_descent(rows, validation=0.1), 5),
+        lambda rows: replace(descent(rows), use_prior=False),
     ),
 }
 
@@ -109,6 +121,7 @@ def resolve(
     *,
     rows: int,
     targets: int,
+    floor: float = LEAST_NOISE,
 ) -> tuple[Method, Model]:
     """Return the method and the model that names, records and None stand for.
 
@@ -124,6 +137,8 @@ def resolve(
         Number of rows n.
     targets
         Number of target columns, or of classes.
+    floor
+        Least noise sd of a likelihood that is not given as a record, in the model's target units.
 
     Raises
     ------
@@ -131,10 +146,10 @@ def resolve(
         When a name is unknown, or a method does not do this task.
     """
     entry = entry_of(task, method)
-    likelihood = _likelihood(task, likelihood, entry, targets)
+    likelihood = _likelihood(task, likelihood, entry, targets, floor)
     outputs = likelihood.outputs(targets)
     if network is None:
-        network = Linear(Affine(), outputs) if entry.linear else MLP(outputs, (50,))
+        network = Linear(Affine(), outputs) if entry.linear else MLP(outputs, HIDDEN, ACTIVATION)
     if prior is None:
         scaling = "none" if entry.linear else "fan_in"
         prior = Normal(entry.precision(), scaling)
@@ -167,19 +182,22 @@ def _entry_like(method: Method) -> Entry:
     return Entry("", lambda rows: method, precision=lambda: learn(1.0) if tuned else 1.0)
 
 
-LIKELIHOODS: dict[str, dict[str, Callable[[], Any]]] = {
+LIKELIHOODS: dict[str, dict[str, Callable[[float], Any]]] = {
     "regression": {
         "gaussian": _learned_noise,
-        "heteroscedastic": lambda: HeteroscedasticGaussian(NOISE_FLOOR),
+        "heteroscedastic": HeteroscedasticGaussian,
     },
-    "classification": {"bernoulli": Bernoulli, "categorical": Categorical},
+    "classification": {
+        "bernoulli": lambda floor: Bernoulli(),
+        "categorical": lambda floor: Categorical(),
+    },
 }
 
 
-def _likelihood(task: str, likelihood: Any, entry: Entry, targets: int) -> Any:
+def _likelihood(task: str, likelihood: Any, entry: Entry, targets: int, floor: float) -> Any:
     if likelihood is None:
         if task == "regression":
-            return entry.noise()
+            return entry.noise(floor)
         return Bernoulli() if targets == 2 else Categorical()
     if isinstance(likelihood, str):
         usable = LIKELIHOODS[task]
@@ -187,7 +205,7 @@ def _likelihood(task: str, likelihood: Any, entry: Entry, targets: int) -> Any:
             raise ValueError(
                 f"likelihood for {task} must be one of {', '.join(usable)}; got {likelihood!r}."
             )
-        return usable[likelihood]()
+        return usable[likelihood](floor)
     if likelihood.task != task:
         raise ValueError(
             f"Expected a likelihood for {task}; {type(likelihood).__name__} is for "

@@ -32,6 +32,8 @@ class MAP:
         ``"adam"``, ``"sgd"``, ``"momentum"`` or ``"rmsprop"``.
     schedule
         ``"constant"``, or ``"cosine"`` or ``"linear"`` decay to 0.
+    warmup
+        Share of the steps over which the learning rate rises from 0.
     batch_size
         Rows a step; None for all.
     clip
@@ -39,7 +41,8 @@ class MAP:
     validation
         Share of the rows held out for early stopping; 0 for none.
     patience
-        Epochs without a better held-out score after which to stop.
+        Epochs without a better held-out score after which to stop; None never stops. The weights
+        with the best score are kept either way.
     polish
         ``"newton"`` or ``"lbfgs"`` ends at the mode to machine accuracy (give
         ``precision="float64"``); None leaves the weights where the gradients took them.
@@ -53,6 +56,7 @@ class MAP:
     learning_rate: Any = 1e-2
     optimiser: str = static(default="adam")
     schedule: str = static(default="cosine")
+    warmup: float = static(default=0.0)
     batch_size: int | None = static(default=None)
     clip: Any = None
     validation: float = static(default=0.0)
@@ -71,13 +75,18 @@ class MAP:
                 "stopping would not. Leave one of them out."
             )
 
+    def _optimiser(self) -> Optimiser:
+        return Optimiser(
+            self.optimiser, self.learning_rate, self.schedule, self.clip, self.betas, self.warmup
+        )
+
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         if self.use_prior:
             refuse_unbounded(model)
         if isinstance(data, Stream):
             self._refuse_stream(data)
         descent = Descent(
-            Optimiser(self.optimiser, self.learning_rate, self.schedule, self.clip, self.betas),
+            self._optimiser(),
             self.steps,
             self.batch_size,
             self.use_prior,

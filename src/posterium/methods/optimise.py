@@ -49,6 +49,8 @@ class Optimiser:
         Gradients are scaled down to at most this global norm; None leaves them.
     betas
         Decay rates of Adam's two moments.
+    warmup
+        Share of the steps over which the rate rises from 0.
     """
 
     name: str = static(default="adam")
@@ -56,6 +58,7 @@ class Optimiser:
     schedule: str = static(default="constant")
     clip: Any = None
     betas: tuple[Any, Any] = (0.9, 0.999)
+    warmup: float = static(default=0.0)
 
     def __post_init__(self) -> None:
         if self.name not in OPTIMISERS:
@@ -79,11 +82,19 @@ class Optimiser:
         return optax.chain(optax.clip_by_global_norm(self.clip), made)
 
     def _rate(self, steps: int) -> Any:
-        if self.schedule == "cosine":
-            return lambda t: self.learning_rate * 0.5 * (1 + jnp.cos(jnp.pi * t / steps))
-        if self.schedule == "linear":
-            return lambda t: self.learning_rate * (1 - t / steps)
-        return self.learning_rate
+        if self.schedule == "constant" and self.warmup == 0:
+            return self.learning_rate
+
+        def rate(t: jax.Array) -> jax.Array:
+            rise = jnp.minimum(1.0, (t + 1) / max(1.0, self.warmup * steps))
+            fall = {
+                "constant": 1.0,
+                "cosine": 0.5 * (1 + jnp.cos(jnp.pi * t / steps)),
+                "linear": 1 - t / steps,
+            }
+            return self.learning_rate * rise * fall[self.schedule]
+
+        return rate
 
 
 @struct
@@ -157,7 +168,8 @@ class Descent(Phase):
         Share of the rows held out for early stopping; 0 for none. Data with a validation part
         of their own are watched on that.
     patience
-        Checks (one an epoch) without improvement after which to stop.
+        Checks (one an epoch) without improvement after which to stop; None never stops. The
+        weights with the best score are kept either way.
     """
 
     optimiser: Optimiser = Optimiser()
@@ -220,7 +232,7 @@ class Descent(Phase):
         return state, info
 
     def done(self, state: DescentState) -> jax.Array:
-        if state.watch is None:
+        if state.watch is None or self.patience is None:
             return jnp.zeros((), bool)
         return state.watch.waited >= self.patience
 

@@ -1,10 +1,12 @@
 """Standardisation: columns to mean 0 and standard deviation 1, and back."""
 
+import math
 from typing import Any
 
 import numpy as np
 
 from posterium._struct import struct
+from posterium.model.likelihood import LEAST_NOISE
 
 CONSTANT = 1e-6
 """A column whose sd is below this share of its largest size counts as constant."""
@@ -43,3 +45,18 @@ class Standardiser:
     def apply(self, columns: np.ndarray) -> np.ndarray:
         """Return the standardised columns, float64."""
         return (np.asarray(columns, np.float64) - self.shift) / self.scale
+
+
+def noise_floor(targets: np.ndarray, weight: np.ndarray, standardise: bool = True) -> float:
+    """Return the least noise sd of targets (n, k), in standardised or in target units.
+
+    Targets are rounded: numbers a step apart hide a noise sd of step / sqrt(12), and a density
+    that is narrower than that rewards the rounding. Never below a thousandth of the sd.
+    """
+    columns = np.asarray(targets, np.float64).reshape(len(targets), -1)
+    sds = Standardiser.of(columns, weight).scale
+    steps = [np.min(np.diff(np.unique(column)), initial=np.inf) for column in columns.T]
+    shares = [step / math.sqrt(12) / sd for step, sd in zip(steps, sds, strict=True)]
+    found = min(shares)
+    share = max(LEAST_NOISE, found) if math.isfinite(found) else LEAST_NOISE
+    return share if standardise else share * float(np.min(sds))
