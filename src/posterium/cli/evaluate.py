@@ -23,7 +23,7 @@ def run(model: str, data: str, *, json: str | None, overwrite: bool) -> int:
     enable_compilation_cache()
     began = time.perf_counter()
     found = saved.model.predict(x)
-    if not results.finite(found):
+    if not results.usable(found, saved.model.fit.verdict):
         say(f"{results.NOT_FINITE}\nFit again; posterium info {model} shows the verdict.")
         return FAILED
     report = {

@@ -54,13 +54,13 @@ def describe(error: Exception) -> tuple[int, str, str]:
     if isinstance(error, UserError):
         return MISTAKE, *(plain(part) for part in error.args)
     if isinstance(error, ValueError | FileExistsError) and _refused(error):
-        return MISTAKE, *_halves(text)
+        return MISTAKE, *halves(error)
     if isinstance(error, OSError):
         return FAILED, text, "Check the disk (space, permissions) and run the command again."
     if isinstance(error, MemoryError):
         return FAILED, "Out of memory.", "Give fewer rows, or --draws with a smaller number."
     if isinstance(error, RuntimeError) and _refused(error):
-        return FAILED, *_halves(text)
+        return FAILED, *halves(error)
     return (
         FAILED,
         f"Unexpected {type(error).__name__}: {text[:500]}",
@@ -74,10 +74,11 @@ def _refused(error: Exception) -> bool:
     return bool(frames) and frames[-1].f_globals.get("__name__", "").startswith("posterium.")
 
 
-def _halves(text: str) -> tuple[str, str]:
-    """Split a message into what is wrong and, its last sentence, what to do."""
-    what, dot, fix = text.rpartition(". ")
-    return (f"{what}{dot}".strip(), fix) if what else (text, "See posterium COMMAND --help.")
+def halves(error: Exception, fix: str = "See posterium --help.") -> tuple[str, str]:
+    """Return what is wrong and, its last sentence or else `fix`, what to do."""
+    text = plain(" ".join(str(error).split()))
+    what, dot, last = text.rpartition(". ")
+    return (f"{what}{dot}".strip(), last) if what else (text, fix)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,8 @@
 
 from posterium.tables.errors import UserError, quote
 
-MAX_DRAWS = 100_000
+MAX_DRAWS = 2**15
+"""Draws times classes at most: a tile of 256 rows then keeps within the limit of `predict`."""
 MAX_SEED = 2**64 - 1
 
 
@@ -14,6 +15,15 @@ def seed(text: str) -> int:
 def draws(text: str | None) -> int | None:
     """Return a number of draws, None for the method's own, or refuse it."""
     return None if text is None else whole("--draws", text, 1, MAX_DRAWS)
+
+
+def check_draws(number: int | None, classes: int) -> None:
+    """Refuse more draws than predictions of so many classes (0: of numbers) can hold."""
+    limit = MAX_DRAWS // max(1, classes)
+    if number is not None and number > limit:
+        raise UserError(
+            f"--draws {number} is too many for {classes} classes.", f"Give at most {limit}."
+        )
 
 
 def whole(option: str, text: str, low: int, high: int) -> int:

@@ -19,7 +19,7 @@ def run(model: str, data: str, *, out: str | None, level: str, overwrite: bool) 
         note(text)
     enable_compilation_cache()
     found = saved.model.predict(x)
-    if not results.finite(found):
+    if not results.usable(found, saved.model.fit.verdict):
         say(f"{results.NOT_FINITE}\nFit again; posterium info {model} shows the verdict.")
         return FAILED
     columns = results.columns(found, saved.table.classes, probability)

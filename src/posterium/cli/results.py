@@ -31,17 +31,23 @@ def scores(found: Any, y: np.ndarray) -> dict[str, float | None]:
     return classification_scores(found, y)
 
 
-def finite(found: Any) -> bool:
-    """Say whether predictions can be used at all."""
-    centre = found.mean if isinstance(found, RegressionPredictive) else found.probs
+def usable(found: Any, verdict: Verdict) -> bool:
+    """Say whether predictions are finite; those of a failed fit need not be."""
+    try:
+        centre = found.mean if isinstance(found, RegressionPredictive) else found.probs
+    except ValueError:
+        if verdict.status != "failed":
+            raise
+        return False
     return bool(np.isfinite(centre).all())
 
 
 def show(values: Mapping[str, Any]) -> None:
-    """Print names and values, one a line."""
+    """Print names and values, one a line; those that are None are left out."""
     for name, value in values.items():
         text = f"{value:.6g}" if isinstance(value, float) else str(value)
-        print(f"{name:<12} {plain(text)}")
+        if value is not None:
+            print(f"{name:<12} {plain(text)}")
 
 
 def announce(verdict: Verdict) -> None:

@@ -12,7 +12,7 @@ from posterium._struct import replace
 from posterium.tables.errors import UserError, listing, quote
 
 
-def apply(method: Any, settings: Sequence[str]) -> Any:
+def apply_settings(method: Any, settings: Sequence[str]) -> Any:
     """Return a method with some of its settings changed.
 
     A key such as ``of.steps`` is the path of a field. A single name that the method does not have
@@ -31,13 +31,13 @@ def apply(method: Any, settings: Sequence[str]) -> Any:
         When a key is unknown or a value is not of the type of its field.
     """
     for setting in settings:
-        key, equals, text = setting.partition("=")
+        key, equals, _ = setting.partition("=")
         key = key.strip()
         if not equals or not key:
             raise UserError(
                 f"--set takes KEY=VALUE; {quote(setting)} found.", f"{_choices(method)}."
             )
-        method = _changed(method, key, _path(method, key), _value(text))
+        method = _changed(method, _path(method, key), setting)
     return method
 
 
@@ -76,25 +76,25 @@ def _tuples(value: Any) -> Any:
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
-def _changed(record: Any, key: str, path: list[str], value: Any) -> Any:
-    """Return a record with the field at a path replaced."""
+def _changed(record: Any, path: list[str], setting: str) -> Any:
+    """Return a record with the field at a path set as the user wrote."""
     name, *rest = path
     if rest:
-        return replace(record, **{name: _changed(getattr(record, name), key, rest, value)})
+        return replace(record, **{name: _changed(getattr(record, name), rest, setting)})
     expected = typing.get_type_hints(type(record))[name]
-    now = getattr(record, name)
+    now, value = getattr(record, name), _value(setting.partition("=")[2])
     if expected is Any:
         expected = _like(now)
     if not _fits(value, expected):
         raise UserError(
-            f"--set {quote(key)}: {quote(json.dumps(value))} is not of the right kind.",
+            f"--set {quote(setting)}: the value is not of the right kind.",
             f"Give {_words(expected)}; it is {json.dumps(now, default=str)} now.",
         )
     try:
         return replace(record, **{name: value})
     except (ValueError, TypeError) as error:
         raise UserError(
-            f"--set {quote(key)}: {' '.join(str(error).split())}",
+            f"--set {quote(setting)}: {' '.join(str(error).split())}",
             f"Choose another value; it is {json.dumps(now, default=str)} now.",
         ) from None
 
@@ -138,7 +138,6 @@ def _words(expected: Any) -> str:
     }
     if expected in known:
         return known[expected]
-    parts = [one for one in typing.get_args(expected) if one in known or typing.get_args(one)]
     if typing.get_origin(expected) is tuple:
-        return f"a list of {' and '.join(_words(one) for one in parts)}"
-    return " or ".join(_words(one) for one in parts) or "another value"
+        return "a list of numbers, [1, 2] say"
+    return " or ".join(_words(one) for one in typing.get_args(expected)) or "another value"

@@ -41,8 +41,9 @@ def held_out(y: np.ndarray, labels: tuple, fraction: float, seed: int) -> tuple[
             )
         order = order[~single[y[order]]]
     if n - count < MIN_ROWS or count > len(order):
+        kept = "" if len(order) == n else f", {n - len(order)} of them the only one of their class,"
         raise UserError(
-            f"{n} rows are too few to hold {count} of them out.",
+            f"{n} rows{kept} are too few to hold {count} of them out.",
             "Give more rows, a smaller --test-fraction, or --test-fraction 0.",
         )
     places = (np.arange(count) + rng.random()) * len(order) / count

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 import jax
+from jax.experimental.compilation_cache import compilation_cache
 
 LIMIT = 2**29
 """Bytes the cache may hold; the entries written first go first."""
@@ -13,9 +14,9 @@ LIMIT = 2**29
 def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path | None:
     """Keep compiled programs on disk, so that the next process need not compile them again.
 
-    The command line calls it; in Python it is your choice. Call it before the first fit: programs
-    that are compiled already stay as they are. The folder must be yours alone, since what is
-    loaded from it is run. Results are the same with and without.
+    The command line calls it; in Python it is your choice, best made before the first fit. The
+    folder must be yours alone, since what is loaded from it is run. Results are the same with it
+    and without.
 
     Parameters
     ----------
@@ -42,6 +43,7 @@ def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path
     jax.config.update("jax_compilation_cache_dir", str(folder))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    compilation_cache.reset_cache()
     return folder
 
 
