@@ -19,14 +19,15 @@ from posterium.methods.vi import VI, KLSchedule
 from posterium.model.data import Batch, as_data
 from posterium.model.features import Affine, Linear
 from posterium.model.hyper import learn
-from posterium.model.likelihood import Gaussian
+from posterium.model.likelihood import Bernoulli, Gaussian
 from posterium.model.model import Model
 from posterium.model.network import MLP
-from posterium.model.prior import Flat, Normal
+from posterium.model.prior import Flat, HalfCauchy, Normal
 from posterium.model.weights import Weights
 from posterium.numerics import trees
 
-UCI = Path(__file__).parents[2].parent / "shared" / "data" / "uci"
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+UCI = SHARED / "uci"
 KEY = jax.random.key(0)
 X = np.random.default_rng(1).normal(size=(23, 3)) @ np.array(
     [[1, 0.9, 0], [0, 0.5, 0.4], [0, 0, 1]]
@@ -226,6 +227,40 @@ def test_doubled_rows_double_the_likelihood_and_leave_the_kl(double):
     assert two["log_likelihood"] == pytest.approx(2 * one["log_likelihood"], rel=1e-12)
     assert two["kl"] == one["kl"]
     assert two["elbo"] == pytest.approx(two["log_likelihood"] - two["kl"], rel=1e-12)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "likelihood"),
+    [
+        ("wells_data-wells_dist", Bernoulli()),
+        ("kidiq-kidscore_interaction", Gaussian(learn(20.0, prior=HalfCauchy(2.5)))),
+    ],
+)
+def test_moments_are_those_of_reference_posteriors(name, likelihood):
+    file = SHARED / "posteriordb" / f"{name}.json"
+    if not file.is_file():
+        pytest.skip("needs the reference posteriors in ../shared/data/posteriordb")
+    reference = json.loads(file.read_text())
+    *columns, target = [np.array(column, float) for column in reference["data"].values()]
+    if likelihood.task == "classification":
+        columns, target = [np.ones(len(target)), *columns], target.astype(int)
+    whitened, back = np.linalg.qr(np.column_stack(columns))
+    scale = np.sqrt(len(target))
+    model = Model(MLP(hidden=(), bias=False), Flat(), likelihood)
+    method = VI("full", steps=8000, learning_rate=3e-2, samples=32, average=0.3, init_scale=0.1)
+    if likelihood.task == "regression":
+        method = replace(method, learning_rate=0.3, init_scale=1.0)
+    data = as_data(whitened * scale, target)
+    posterior = fit(KEY, model, data, method, precision="float64").posterior
+    root = np.linalg.inv(back) * scale
+    mean = root @ np.asarray(trees.vector(posterior.mean.params))
+    sd = np.sqrt(np.diag(root @ posterior.covariance.dense() @ root.T))
+    truth = reference["parameters"][: len(mean)]
+    centre = np.array([p["quadrature_mean"] for p in truth])
+    spread = np.array([p["quadrature_sd"] for p in truth])
+    assert (np.abs(mean - centre) < 0.05 * spread).all()
+    np.testing.assert_allclose(sd / spread, 1, atol=0.03)
 
 
 def test_learned_noise_and_prior_precision_end_at_the_largest_evidence():

@@ -111,7 +111,7 @@ class VI:
     schedule: str = static(default="cosine")
     batch_size: int | None = static(default=None)
     samples: int = static(default=1)
-    init_scale: Any = 0.05
+    init_scale: Any = 0.01
     max_scale: Any = None
     means: str | float = static(default="network")
     kl: str = static(default="auto")
