@@ -37,6 +37,13 @@ def end(phase: Phase, state: Any, kept: Any, model: Model, data: Data) -> tuple[
     return phase.end(state, kept, model, data)
 
 
+@functools.partial(jax.jit, inline=True)
+def _step(phase: Phase, key: jax.Array, state: Any, model: Model, batch: Batch) -> tuple[Any, Any]:
+    """Take one step; jitted so that the programs and shapes below trace it once together."""
+    state, info = phase.step(key, state, model, batch)
+    return state, (info, phase.keep(state))
+
+
 @jax.jit
 def _advance(
     phase: Phase,
@@ -50,9 +57,7 @@ def _advance(
     capacity = len(plan.epoch_end)
 
     def one(i: jax.Array, state: Any) -> tuple[Any, Any]:
-        key_i = jax.random.fold_in(key, first + i)
-        state, info = phase.step(key_i, state, model, plan.batch(i))
-        return state, (info, phase.keep(state))
+        return _step(phase, jax.random.fold_in(key, first + i), state, model, plan.batch(i))
 
     def body(carry: tuple[Any, ...]) -> tuple[Any, ...]:
         i, state, record, _ = carry
@@ -96,12 +101,7 @@ def advance(
 
 def record_shape(phase: Phase, state: Any, model: Model, batch: Batch) -> Any:
     """Return the shapes of what one step records: (info, kept)."""
-
-    def one(state: Any, model: Model, batch: Batch) -> Any:
-        state, info = phase.step(jax.random.key(0), state, model, batch)
-        return info, phase.keep(state)
-
-    return jax.eval_shape(one, state, model, batch)
+    return jax.eval_shape(_step, phase, jax.random.key(0), state, model, batch)[1]
 
 
 def capacity(phase: Phase, bytes_a_step: int) -> int:
