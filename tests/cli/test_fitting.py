@@ -64,7 +64,9 @@ def test_held_out_predictions_name_their_rows_in_order(fitted, numbers):
     assert [float(all_rows[i - 1]["y"]) for i in places] == column(table, "observed").tolist()
 
 
-def test_predict_gives_the_same_numbers_as_the_fit_whatever_the_order(fitted, numbers, run, tmp_path):
+def test_predict_gives_the_same_numbers_as_the_fit_whatever_the_order(
+    fitted, numbers, run, tmp_path
+):
     held = rows(fitted / "p.csv")
     other = tmp_path / "other.csv"
     picked = [rows(numbers)[int(row["row"]) - 1] for row in held]

@@ -131,7 +131,7 @@ def test_cells_that_are_no_numbers_are_refused_with_their_place(table, cells, me
         (target(["1", "", "3"]), "y", None, 'missing values in "y" (1, first in line 3)'),
         (target(["1", "NA", "2"]), "y", "classification", 'missing values in "y" (1'),
         (target(["1", '"1,200"']), "y", None, '"1,200" found'),
-        (target("abab"), "y", "regression", 'in columns of text: "y" (2'),
+        (target("abab"), "y", "regression", 'the target "y" is text, with "a"'),
         (target(["no", "yes"]), "y", "regression", "a number was expected"),
         (target("aaa"), "y", None, 'every row is of the class "a"'),
         (target("111"), "y", "classification", 'every row is of the class "1"'),

@@ -33,7 +33,9 @@ def guarded(run: Callable[[], int]) -> int:
     """Run a command; return its exit status, with every error put in two lines."""
     try:
         with _terminable(), _plain_warnings():
-            return run()
+            status = run()
+            sys.stdout.flush()
+            return status
     except (Stopped, KeyboardInterrupt) as error:
         say(str(error) or "Interrupted.")
         return INTERRUPTED

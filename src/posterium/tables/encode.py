@@ -70,6 +70,7 @@ class TableSpec:
         column = find(table, self.target_name)
         judge.refuse_missing(table, [column])
         if self.task == "regression":
+            _refuse_words(table, column)
             judge.refuse_text(table, [column])
             judge.refuse_infinite(table, [column])
             judge.refuse_kind(table, column, "number")
@@ -138,6 +139,16 @@ def fit_spec(table: Table, target: str, task: str | None = None) -> tuple[TableS
     spec = TableSpec(names, kinds, target, task, classes)
     x, y = spec.features(table), spec.target(table)
     return spec, judge.feature_notes(features, x) + judge.target_notes(column, classes, x, y)
+
+
+def _refuse_words(table: Table, column: Column) -> None:
+    """Refuse a target for regression in which no cell is a number."""
+    if column.kind == "text" and np.isnan(column.values).all():
+        raise UserError(
+            f"{table.source}: the target {quote(column.name)} is text, with "
+            f"{quote(column.cells[0])} in its first row; regression needs numbers.",
+            "Choose the task classification, or another target.",
+        )
 
 
 def find(table: Table, name: str) -> Column:
