@@ -1,4 +1,4 @@
-"""Subset: only the matching weights are uncertain; the others are frozen parameters of the model."""
+"""Subset: only the matching weights are uncertain; the others are frozen in the model."""
 
 import jax
 import jax.numpy as jnp
@@ -78,9 +78,7 @@ def test_a_restricted_fit_is_saved_and_loaded(last_layer, tmp_path):
     save(last_layer, tmp_path / "m.posterium")
     again = load(tmp_path / "m.posterium")
     assert again.model.network.paths == ("layers/1/bias", "layers/1/kernel")
-    np.testing.assert_array_equal(
-        predict(KEY, again, X).mean, predict(KEY, last_layer, X).mean
-    )
+    np.testing.assert_array_equal(predict(KEY, again, X).mean, predict(KEY, last_layer, X).mean)
 
 
 def test_the_restricted_prior_counts_the_free_weights_only():
@@ -127,13 +125,11 @@ def test_a_fit_gives_the_rest_and_its_noise():
     assert list(found.posterior.mean.params) == ["layers/0/bias", "layers/1/bias"]
     noise = float(rest.model.likelihood.scale.value)
     assert float(found.model.likelihood.scale.value) == pytest.approx(noise, rel=1e-6)
-    np.testing.assert_allclose(
-        predict(KEY, found, X).mean, predict(KEY, rest, X).mean, atol=1e-5
-    )
+    np.testing.assert_allclose(predict(KEY, found, X).mean, predict(KEY, rest, X).mean, atol=1e-5)
     with pytest.raises(ValueError, match="same free hyper-parameters"):
         fit(KEY, MODEL, DATA, Subset(Laplace(at=None), rest=rest))
+    several = fit(KEY, model, DATA, Ensemble(SHORT, 2))
     with pytest.raises(ValueError, match="fit of one set of weights"):
-        several = fit(KEY, model, DATA, Ensemble(SHORT, 2))
         fit(KEY, model, DATA, Subset(Laplace(at=None), rest=several))
 
 

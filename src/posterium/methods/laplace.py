@@ -126,8 +126,8 @@ class Laplace:
         """Return in how many batches of how many rows one pass goes; `entries` a Jacobian has."""
         if isinstance(data, Stream):
             return data.per_epoch, None
-        work = entries * (1 if self.structure == "diagonal" and self.curvature == "ggn" else entries)
-        rows = self.batch_size or max(1, STEP_WORK // work)
+        cheap = self.structure == "diagonal" and self.curvature == "ggn"
+        rows = self.batch_size or max(1, STEP_WORK // (entries if cheap else entries**2))
         if rows >= len(data.x):
             return 1, None
         return math.ceil(len(data.x) / rows), rows
@@ -311,7 +311,7 @@ def losses(model: Model, f: jax.Array, y: jax.Array, weight: jax.Array) -> jax.A
 
 
 def factors(model: Model, sums: Sums) -> jax.Array:
-    """Return by what each sum counts in minus the log likelihood, (b,): 1 / noise variance, or 1."""
+    """Return how much each sum counts in minus the log likelihood, (b,): 1 / variance, or 1."""
     if not model.likelihood.linear_mean:
         return jnp.ones_like(sums.loss)
     return jnp.diagonal(model.likelihood.fisher(jnp.zeros_like(sums.loss)[None])[0])

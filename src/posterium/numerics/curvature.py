@@ -75,9 +75,7 @@ def gauss_newton(
     return jnp.einsum("nkp,nkp->p" if diagonal else "nkp,nkq->pq", scaled, jacobian)
 
 
-def gauss_newton_by_output(
-    jacobian: jax.Array, weight: jax.Array, *, diagonal: bool
-) -> jax.Array:
+def gauss_newton_by_output(jacobian: jax.Array, weight: jax.Array, *, diagonal: bool) -> jax.Array:
     """Return sum_i w_i J_ik^T J_ik for each output k, (k, p, p), or the diagonals (k, p)."""
     scaled = jacobian * weight[:, None, None]
     return jnp.einsum("nkp,nkp->kp" if diagonal else "nkp,nkq->kpq", scaled, jacobian)
