@@ -406,11 +406,11 @@ def _singular(precision: np.ndarray, variance: np.ndarray) -> bool:
     """Say whether a precision has no inverse, to rounding.
 
     The product of a weight's variance and its entry in the precision is 1 without correlations;
-    at 1 / (p eps) no digit of the variance is left.
+    towards 1 / eps no digit of the variance is left. One percent of that is the limit.
     """
     entries = precision if precision.ndim == 1 else np.diagonal(precision)
     inflation = variance * entries
-    limit = 0.1 / (len(entries) * np.finfo(precision.dtype).eps)
+    limit = 0.01 / np.finfo(precision.dtype).eps
     return not (np.isfinite(inflation).all() and np.max(inflation) < limit)
 
 
@@ -420,8 +420,8 @@ def _not_positive(precision: np.ndarray, kind: str) -> Verdict:
         return Verdict("failed", (reason,), ("Look at the weights and the scale of the inputs.",))
     values = np.sort(precision) if precision.ndim == 1 else np.linalg.eigvalsh(precision)
     reason = (
-        f"The precision of the weights is not positive definite: its smallest eigenvalue is "
-        f"{values[0]:.3g}, its largest {values[-1]:.3g}."
+        f"The precision of the weights is not positive definite in {precision.dtype}: its smallest "
+        f"eigenvalue is {values[0]:.3g}, its largest {values[-1]:.3g}."
     )
     if kind == "hessian":
         return Verdict("failed", (reason,), ("Use curvature='ggn', or train on to a mode.",))
