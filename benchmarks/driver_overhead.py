@@ -121,7 +121,7 @@ def main() -> None:
             runs[name].append(seconds(sides[name], seed))
     warm = {name: statistics.median(s for s, _ in runs[name]) for name in sides}
     ratios = [d[0] / h[0] for d, h in zip(runs["driver"], runs["hand"], strict=True)]
-    elbo = {name: statistics.mean(e for _, e in runs[name]) for name in sides}
+    elbo = {name: statistics.median(e for _, e in runs[name]) for name in sides}
     line = {
         "workload": "R2.svi, one shared draw a step",
         "hand_warm_s": warm["hand"],

@@ -175,7 +175,7 @@ class AscentState:
     """
 
     weights: Weights
-    moving: tuple[jax.Array, jax.Array, tuple[Any, ...]]
+    moving: Any
     optimiser: Any
     averaged: Any
     step: jax.Array
@@ -228,13 +228,11 @@ class Ascent(Phase):
         weights_key, means_key = jax.random.split(key)
         weights = model.network.init(weights_key, data.x) if start is None else as_weights(start)
         weights = trees.cast(weights, data.weight.dtype)
-        mean = trees.vector(weights.params)
-        if start is None and self.settings.means == "zero":
+        mean, means = trees.vector(weights.params), self.settings.means
+        if start is None and not isinstance(means, str):
+            mean = jax.random.uniform(means_key, mean.shape, mean.dtype, -means, means)
+        elif start is None and means == "zero":
             mean = jnp.zeros_like(mean)
-        elif start is None and self.settings.means != "network":
-            mean = jax.random.uniform(
-                means_key, mean.shape, mean.dtype, -self.settings.means, self.settings.means
-            )
         raw = self.family.start(mean.size, jnp.asarray(self.settings.init_scale, mean.dtype))
         moving = mean, raw, hyper.free(model)
         memory = self.optimiser.init(moving)
