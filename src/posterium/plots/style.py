@@ -1,0 +1,127 @@
+"""The look that all figures share: colours that colour-blind readers tell apart, and axes.
+
+Colours are those of Okabe and Ito (2008). One meaning, one colour, in every figure.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+DATA = "#000000"
+MEAN = "#0072B2"
+EPISTEMIC = "#0072B2"
+ALEATORIC = "#E69F00"
+REFERENCE = "#777777"
+MISS = "#D55E00"
+LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000")
+POINTS = ("#E69F00", "#009E73", "#CC79A7", "#000000")
+DASHES = ("-", "--", "-.", (0, (5, 1)))
+CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+PROBABILITY_MAP = "RdBu_r"
+"""Blue is class 0 and red is class 1: the two that `CLASSES` begins with, white in between."""
+DENSITY_MAP = "Greys"
+
+
+def axes(ax: Any) -> Any:
+    """Return the axes given, or new ones in a figure of their own.
+
+    Raises
+    ------
+    ImportError
+        When matplotlib is not installed.
+    """
+    if ax is not None:
+        return ax
+    return pyplot().subplots(figsize=(6, 4), layout="constrained")[1]
+
+
+def pyplot() -> Any:
+    """Return matplotlib's pyplot, or say how to install it."""
+    try:
+        from matplotlib import pyplot as module
+    except ImportError as error:
+        raise ImportError(
+            "Figures need matplotlib, which is not installed. Install the extra: "
+            'pip install "posterium[plots]".'
+        ) from error
+    return module
+
+
+def line(number: int) -> dict[str, Any]:
+    """Return colour and dashes of line number so and so: a pair of its own for the first 20."""
+    return {"color": LINES[number % len(LINES)], "linestyle": DASHES[number % len(DASHES)]}
+
+
+def finish(ax: Any, *, title: str | None, xlabel: str | None, ylabel: str | None) -> Any:
+    """Write title and labels, thin the frame, and return the axes."""
+    if title:
+        ax.set_title(title, fontsize="medium")
+    if xlabel:
+        ax.set_xlabel(xlabel)
+    if ylabel:
+        ax.set_ylabel(ylabel)
+    ax.spines[["top", "right"]].set_visible(False)
+    return ax
+
+
+def legend(ax: Any, **options: Any) -> Any:
+    """Put a legend where it hides least, on a pale ground; nothing when nothing has a label."""
+    handles, labels = ax.get_legend_handles_labels()
+    if not handles:
+        return None
+    return ax.legend(handles, labels, fontsize="small", framealpha=0.85, **options)
+
+
+def legend_below(ax: Any) -> Any:
+    """Put a legend in one row under the axes, where it hides nothing."""
+    entries = len(ax.get_legend_handles_labels()[0])
+    return legend(
+        ax, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=entries, frameon=False,
+        columnspacing=1.2, handlelength=1.4, borderaxespad=0,
+    )  # fmt: skip
+
+
+def column(values: Any, name: str) -> np.ndarray:
+    """Return numbers as one column (n,): a vector, or a matrix of one column.
+
+    Raises
+    ------
+    ValueError
+        When there is more than one column.
+    """
+    array = np.asarray(values)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise ValueError(
+            f"{name} must be one column, (n,) or (n, 1); got shape {array.shape}. "
+            "Draw one column at a time."
+        )
+    return array
+
+
+def check_grid(first: np.ndarray, second: np.ndarray, values: np.ndarray, name: str) -> None:
+    """Refuse values that do not have a row for each second and a column for each first number."""
+    if values.shape != (second.size, first.size):
+        raise ValueError(
+            f"{name} must have shape {(second.size, first.size)}, rows for the second axis; got "
+            f"{values.shape}. Use the order of numpy.meshgrid(first, second)."
+        )
+
+
+def padded(values: Iterable[np.ndarray], share: float = 0.04) -> tuple[float, float]:
+    """Return limits around all values with a margin on both sides."""
+    every = np.concatenate([np.ravel(v) for v in values])
+    low, high = float(every.min()), float(every.max())
+    margin = share * (high - low) or 1.0
+    return low - margin, high + margin
+
+
+def figure(width: float, height: float) -> Any:
+    """Return an empty figure, in inches, that no window shows and nothing keeps alive."""
+    pyplot()
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), layout="constrained")

@@ -1,0 +1,158 @@
+"""Figures: what is drawn, read back from the artists and compared with the numbers given."""
+
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from posterium.plots import style
+from posterium.plots.classification import decision_boundary, probability_curve
+from posterium.plots.regression import predicted_observed, regression_band
+from posterium.plots.training import training_curve
+from posterium.plots.weights import ellipse, landscape
+
+
+@pytest.fixture
+def ax():
+    return Figure().subplots()
+
+
+def predictive(mean, sd, epistemic_sd):
+    return SimpleNamespace(
+        mean=mean, sd=sd, epistemic_sd=epistemic_sd, interval=lambda level: (mean - sd, mean + sd)
+    )
+
+
+def labels(ax):
+    return [text.get_text() for text in ax.get_legend().get_texts()]
+
+
+def vertices(collection):
+    """Return the corners of a band, (m, 2), as a set of rounded pairs."""
+    return {tuple(np.round(pair, 9)) for pair in collection.get_paths()[0].vertices}
+
+
+def test_the_bands_are_the_epistemic_part_and_what_noise_adds_on_both_sides(ax):
+    x = np.array([2.0, 0.0, 1.0])
+    given = predictive(np.array([5.0, 1.0, 3.0]), np.full(3, 0.5), np.full(3, 0.3))
+    assert regression_band(x[:, None], given, sds=2, ax=ax) is ax
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[0, 1], [1, 3], [2, 5]])
+    inner, above, below = map(vertices, ax.collections)
+    assert {(1.0, 2.4), (1.0, 3.6)} <= inner
+    assert {(1.0, 3.6), (1.0, 4.0)} <= above
+    assert {(1.0, 2.0), (1.0, 2.4)} <= below
+    assert labels(ax) == ["epistemic, 2 sd", "with noise, 2 sd", "mean"]
+
+
+def test_functions_and_data_are_drawn_with_one_legend_entry_each(ax):
+    x = np.array([1.0, 0.0])
+    given = predictive(np.zeros((2, 1)), np.ones((2, 1)), np.ones((2, 1)))
+    functions = np.array([[10.0, 20.0], [30.0, 40.0]])
+    regression_band(x, given, data=(np.array([[0.5]]), [7.0]), functions=functions, ax=ax)
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[0, 20], [1, 10]])
+    np.testing.assert_array_equal(ax.lines[1].get_xydata(), [[0, 40], [1, 30]])
+    np.testing.assert_array_equal(ax.collections[-1].get_offsets(), [[0.5, 7.0]])
+    assert labels(ax).count("sampled functions") == 1
+    assert "data" in labels(ax)
+
+
+def test_two_target_columns_in_one_band_are_refused(ax):
+    given = predictive(np.zeros((3, 2)), np.ones((3, 2)), np.ones((3, 2)))
+    with pytest.raises(ValueError, match=r"mean must be one column.*\(3, 2\)"):
+        regression_band(np.arange(3.0), given, ax=ax)
+
+
+def test_intervals_that_miss_are_told_from_those_that_hold_the_observation(ax):
+    mean, sd = np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.5, 0.5])
+    y = np.array([1.2, 2.5, 4.0])
+    assert predicted_observed(predictive(mean, sd, sd), y, unit="MPa", ax=ax) is ax
+    assert labels(ax) == ["equal", "inside the 90% interval: 2 of 3", "outside: 1 of 3"]
+    held, held_points, missed, missed_points = ax.collections
+    np.testing.assert_array_equal(held_points.get_offsets(), [[1.2, 1.0], [2.5, 2.0]])
+    np.testing.assert_array_equal(missed_points.get_offsets(), [[4.0, 3.0]])
+    np.testing.assert_array_equal(held.get_segments()[0], [[1.2, 0.5], [1.2, 1.5]])
+    np.testing.assert_array_equal(missed.get_segments()[0], [[4.0, 2.5], [4.0, 3.5]])
+    assert ax.get_xlabel() == "observed (MPa)"
+    assert ax.get_xlim() == ax.get_ylim()
+
+
+def test_probability_curves_are_drawn_in_order_of_x_with_the_data_at_their_labels(ax):
+    curves = {"one": [0.9, 0.1], "two": [0.6, 0.4]}
+    probability_curve([3.0, 1.0], curves, data=([2.0, 2.5], [0, 1]), ax=ax)
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[1, 0.1], [3, 0.9]])
+    np.testing.assert_array_equal(ax.lines[1].get_xydata(), [[1, 0.4], [3, 0.6]])
+    assert ax.lines[0].get_color() != ax.lines[1].get_color()
+    points = [tuple(part.get_offsets()[0]) for part in ax.collections]
+    assert points == [(2.0, 0.0), (2.5, 1.0)]
+    assert labels(ax) == ["one", "two", "class 0", "class 1"]
+
+
+def test_the_boundary_runs_where_the_probability_is_one_half(ax):
+    first, second = np.linspace(0, 1, 11), np.linspace(0, 2, 21)
+    probability = np.broadcast_to(second[:, None] / 2, (21, 11))
+    decision_boundary(first, second, probability, data=(np.array([[0.5, 1.0]]), [1]), ax=ax)
+    lines = next(part for part in ax.collections if len(getattr(part, "levels", ())) == 3)
+    at = dict(zip(lines.levels, lines.get_paths(), strict=True))
+    for level in (0.1, 0.5, 0.9):
+        np.testing.assert_allclose(at[level].vertices[:, 1], 2 * level)
+    assert labels(ax) == ["class 1"]
+
+
+def test_a_grid_in_the_wrong_order_is_refused(ax):
+    with pytest.raises(ValueError, match=r"shape \(3, 2\).*got \(2, 3\)"):
+        decision_boundary(np.arange(2), np.arange(3), np.zeros((2, 3)), ax=ax)
+    with pytest.raises(ValueError, match="log_density"):
+        landscape(np.arange(2), np.arange(3), np.zeros((2, 3)), ax=ax)
+
+
+def test_an_ellipse_lies_at_its_distance_in_the_metric_of_the_covariance():
+    mean, covariance = np.array([1.0, -2.0]), np.array([[2.0, 0.7], [0.7, 0.5]])
+    offset = ellipse(mean, covariance, 3.0) - mean
+    distance = np.sqrt(np.sum(offset * np.linalg.solve(covariance, offset.T).T, axis=1))
+    np.testing.assert_allclose(distance, 3.0)
+
+
+def test_a_landscape_holds_every_ellipse_and_point(ax):
+    axis = np.linspace(-3, 3, 7)
+    values = -0.5 * (axis[:, None] ** 2 + axis[None, :] ** 2) + 5
+    gaussians = {"prior": (np.zeros(2), 4 * np.eye(2)), "posterior": (np.ones(2), np.eye(2))}
+    landscape(axis, axis, values, gaussians=gaussians, points={"mode": [1.0, 2.0]}, ax=ax)
+    assert len(ax.lines) == 8
+    radii = [np.hypot(*line.get_xydata().T).mean() for line in ax.lines[:4]]
+    np.testing.assert_allclose(radii, [2, 4, 8, 12])
+    np.testing.assert_array_equal(ax.collections[-1].get_offsets(), [[1, 2]])
+    assert labels(ax) == ["prior: 1, 2, 4, 6 sd", "posterior: 1, 2, 4, 6 sd", "mode"]
+    assert ax.collections[0].get_array().max() <= 0
+
+
+def test_a_training_curve_is_drawn_in_windows_with_its_reference(ax):
+    training_curve({"bound": [1.0, 3.0, 5.0, 7.0, 100.0]}, reference={"top": 9.0}, smooth=2, ax=ax)
+    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[2, 2], [4, 6]])
+    assert set(ax.lines[1].get_ydata()) == {9.0}
+    assert labels(ax) == ["bound", "top"]
+
+
+def test_members_get_a_line_each_and_share_one_legend_entry(ax):
+    training_curve({"loss": np.arange(6.0).reshape(3, 2)}, ax=ax)
+    np.testing.assert_array_equal([line.get_ydata() for line in ax.lines], [[0, 2, 4], [1, 3, 5]])
+    assert labels(ax) == ["loss"]
+
+
+def test_a_window_longer_than_the_record_is_refused(ax):
+    with pytest.raises(ValueError, match="at most the 3 recorded steps; got 4"):
+        training_curve({"loss": np.zeros(3)}, smooth=4, ax=ax)
+
+
+def test_without_axes_a_figure_is_made():
+    pyplot = style.pyplot()
+    ax = training_curve({"loss": np.zeros(3)})
+    assert ax.figure.number in pyplot.get_fignums()
+    pyplot.close(ax.figure)
+
+
+def test_a_missing_matplotlib_is_named_with_the_extra_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ImportError, match=r"posterium\[plots\]"):
+        training_curve({"loss": np.zeros(3)})

@@ -1,0 +1,67 @@
+"""Every recipe passes, and fails when an error is planted in it."""
+
+import json
+
+import numpy as np
+import pytest
+
+from posterium import recipes
+from posterium.datasets import reference
+from posterium.recipes import r0_map, r1_blr, r1_predictive, runner
+
+IDS = [id for id, _ in recipes.names()]
+WITH_FULL_LENGTH = {"R1.evidence": {"within_0.05_of_a_long_run"}}
+
+
+@pytest.mark.parametrize("id", IDS)
+def test_a_recipe_passes_its_gates(id):
+    found = recipes.run(id, fast=True)
+    assert found["passed"] is True, found
+    left_open = {name for name, met in found["gates"].items() if met is None}
+    assert left_open == WITH_FULL_LENGTH.get(id, set())
+    json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("id", IDS)
+def test_a_recipe_passes_at_full_length(id, tmp_path):
+    found = recipes.run(id, out=tmp_path)
+    assert found["passed"] is True, found
+    assert None not in found["gates"].values()
+    assert any(tmp_path.glob(f"{id}-*.png"))
+
+
+def test_inputs_that_are_not_standardised_fail_the_published_values(monkeypatch):
+    x, y = reference.outlier6()
+    monkeypatch.setattr(r1_blr, "outlier6", lambda: (1.01 * x, y))
+    found = recipes.run("R1.blr")
+    assert found["passed"] is False
+    assert found["gates"]["covariance_3"] is False
+
+
+def test_a_decay_taken_for_half_its_precision_fails_against_the_loop_by_hand(monkeypatch):
+    right = r0_map.precision_from_weight_decay
+    monkeypatch.setattr(
+        r0_map, "precision_from_weight_decay", lambda *given, **named: right(*given, **named) / 2
+    )
+    assert recipes.run("R0.map")["gates"]["same_path_as_by_hand"] is False
+
+
+def test_draws_that_are_too_narrow_fail_the_gate_of_the_variance(monkeypatch):
+    right = runner.moment_gates
+
+    def shrunk(sampled, exact, draws):
+        class Narrow:
+            mean = sampled.mean
+            epistemic_var = 0.7 * sampled.epistemic_var
+
+        return right(Narrow, exact, draws)
+
+    monkeypatch.setattr(r1_predictive, "moment_gates", shrunk)
+    gates = recipes.run("R1.predictive")["gates"]
+    assert gates == {"mean_within_4_se": True, "variance_within_4_se": False}
+
+
+def test_another_seed_gives_other_draws():
+    gaps = [recipes.run("R1.predictive", seed=seed)["figures"] for seed in (0, 1)]
+    assert not np.isclose(gaps[0]["largest_mean_gap"], gaps[1]["largest_mean_gap"])
