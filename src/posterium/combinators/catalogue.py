@@ -11,9 +11,14 @@ from typing import Any
 from posterium._struct import replace
 from posterium.combinators.ensemble import Ensemble
 from posterium.combinators.evidence import Evidence
+from posterium.combinators.subset import Subset
 from posterium.driver.protocol import Method
 from posterium.methods.exact import Exact
+from posterium.methods.hmc import HMC
+from posterium.methods.laplace import Laplace
 from posterium.methods.map import MAP
+from posterium.methods.nuts import NUTS
+from posterium.methods.vi import VI
 from posterium.model.features import Affine, Linear
 from posterium.model.hyper import learn
 from posterium.model.likelihood import (
@@ -27,11 +32,17 @@ from posterium.model.model import Model
 from posterium.model.network import MLP
 from posterium.model.prior import HalfNormal, Normal
 
-HIDDEN = (32, 32)
-ACTIVATION = "silu"
-MEMBERS = 8
-SMALL = 3000
+DEEP = (32, 32, 32)
+"""Hidden layers where a mode is all that is sought."""
+
+SHALLOW = (50,)
+"""Hidden layer where a whole posterior is sought."""
+
+SMALL = 4000
 """Up to so many rows, a table gets small batches."""
+
+WEAK = 1 / 16
+"""Prior precision of methods that find modes, times the fan-in."""
 
 
 def _learned_noise(floor: float, prior: Any = None) -> Gaussian:
@@ -58,8 +69,9 @@ class Entry:
         Called with the least noise sd; returns the default likelihood of a regression.
     precision
         Called for the default prior precision.
-    linear
-        Whether it needs a model that is linear in its weights.
+    hidden
+        Widths of the hidden layers of the default network; None for a model that is linear in
+        its weights.
     """
 
     summary: str
@@ -67,14 +79,24 @@ class Entry:
     tasks: tuple[str, ...] = ("regression", "classification")
     noise: Callable[[float], Any] = HeteroscedasticGaussian
     precision: Callable[[], Any] = lambda: 1.0
-    linear: bool = False
+    hidden: tuple[int, ...] | None = SHALLOW
+
+
+def weak() -> float:
+    """Return a prior precision that only keeps weights from running away."""
+    return WEAK
+
+
+def tuned() -> Any:
+    """Return a prior precision that is put at maximum evidence."""
+    return learn(1.0)
 
 
 def descent(rows: int, **settings: Any) -> MAP:
-    """Return the descent that suits a table of so many rows."""
+    """Return the descent that suits a table of so many rows, stopped early on a tenth of them."""
     small = rows <= SMALL
     given = {
-        "steps": 4500 if small else 7500,
+        "steps": 4000 if small else 8000,
         "batch_size": 64 if small else 256,
         "warmup": 0.05,
         "validation": 0.1,
@@ -83,31 +105,91 @@ def descent(rows: int, **settings: Any) -> MAP:
     return MAP(**given | settings)
 
 
-def _ensemble(rows: int, members: int) -> Ensemble:
-    return Ensemble(descent(rows), members)
+def _mode(rows: int) -> MAP:
+    """Return a descent that ends at a mode of all rows."""
+    return descent(rows, steps=2000, validation=0.0, polish="newton")
+
+
+def _laplace(rows: int) -> Evidence:
+    return Evidence(Laplace(at=_mode(rows)), rounds=2)
+
+
+def _last_layer(rows: int) -> Subset:
+    return Subset(Evidence(Laplace(at=MAP(steps=1, polish="newton")), rounds=2), rest=descent(rows))
+
+
+def _vi(rows: int) -> VI:
+    small = rows <= SMALL
+    return VI(
+        steps=20_000 if small else 30_000, batch_size=64 if small else 256, init_scale=0.01
+    )
 
 
 ENTRIES: dict[str, Entry] = {
     "default": Entry(
         "the default: an ensemble of eight networks, each stopped early on rows of its own",
-        lambda rows: _ensemble(rows, MEMBERS),
+        lambda rows: Ensemble(descent(rows), 8),
+        precision=weak,
+        hidden=DEEP,
     ),
     "ensemble": Entry(
         "a deep ensemble of five networks, each stopped early on rows of its own",
-        lambda rows: _ensemble(rows, 5),
+        lambda rows: Ensemble(descent(rows), 5),
+        precision=weak,
+        hidden=DEEP,
     ),
     "exact": Entry(
         "exact Bayesian linear regression at maximum evidence",
         lambda rows: Evidence(Exact()),
         tasks=("regression",),
         noise=_learned_noise,
-        precision=lambda: learn(1.0),
-        linear=True,
+        precision=tuned,
+        hidden=None,
     ),
-    "map": Entry("the mode of the posterior, stopped early on held-out rows", descent),
+    "map": Entry(
+        "one network at the mode of the posterior, stopped early on held-out rows",
+        descent,
+        precision=weak,
+        hidden=DEEP,
+    ),
     "mle": Entry(
-        "maximum likelihood, stopped early on held-out rows",
-        lambda rows: replace(descent(rows), use_prior=False),
+        "one network at maximum likelihood, stopped early on held-out rows",
+        lambda rows: descent(rows, use_prior=False),
+        hidden=DEEP,
+    ),
+    "laplace": Entry(
+        "a Gaussian at a mode, prior precision and noise at maximum evidence",
+        _laplace,
+        noise=_learned_noise,
+        precision=tuned,
+    ),
+    "laplace-last-layer": Entry(
+        "a Gaussian over the last layer of a network, the rest at its mode",
+        _last_layer,
+        precision=tuned,
+        hidden=DEEP,
+    ),
+    "laplace-ensemble": Entry(
+        "five Laplace approximations from different starts",
+        lambda rows: Ensemble(_laplace(rows), 5),
+        noise=_learned_noise,
+        precision=tuned,
+    ),
+    "vi": Entry(
+        "a Gaussian with independent weights, fitted to the evidence lower bound",
+        _vi,
+        noise=_learned_noise,
+        precision=tuned,
+    ),
+    "hmc": Entry(
+        "draws from the posterior by Hamiltonian Monte Carlo, four chains",
+        lambda rows: HMC(),
+        noise=_sampled_noise,
+    ),
+    "nuts": Entry(
+        "draws from the posterior by the no-U-turn sampler, four chains",
+        lambda rows: NUTS(),
+        noise=_sampled_noise,
     ),
 }
 
@@ -149,9 +231,10 @@ def resolve(
     likelihood = _likelihood(task, likelihood, entry, targets, floor)
     outputs = likelihood.outputs(targets)
     if network is None:
-        network = Linear(Affine(), outputs) if entry.linear else MLP(outputs, HIDDEN, ACTIVATION)
+        linear = entry.hidden is None
+        network = Linear(Affine(), outputs) if linear else MLP(outputs, entry.hidden, "silu")
     if prior is None:
-        scaling = "none" if entry.linear else "fan_in"
+        scaling = "none" if isinstance(network, Linear) else "fan_in"
         prior = Normal(entry.precision(), scaling)
     made = entry.make(rows) if isinstance(method, str) else method
     return made, Model(network, prior, likelihood)
@@ -173,13 +256,26 @@ def entry_of(task: str, method: Any) -> Entry:
 
 
 def _entry_like(method: Method) -> Entry:
-    """Return the defaults of the model for a method given as a record."""
-    tuned = isinstance(method, Evidence)
-    inner = method.of if tuned else method
-    if isinstance(inner, Exact):
-        exact = ENTRIES["exact"]
-        return exact if tuned else Entry("", exact.make, noise=exact.noise, linear=True)
-    return Entry("", lambda rows: method, precision=lambda: learn(1.0) if tuned else 1.0)
+    """Return the defaults of the model for a method given as a record.
+
+    They are those of the first named method that ends with the same kind of record; hyper-
+    parameters are free only under a method that decides on them.
+    """
+    kinds = _kinds(method)
+    for kind, name in (
+        (Exact, "exact"), (NUTS, "nuts"), (HMC, "hmc"), (VI, "vi"), (Laplace, "laplace"),
+    ):  # fmt: skip
+        if kind in kinds:
+            entry = ENTRIES[name]
+            decided = Evidence in kinds or kind is VI
+            return replace(entry, precision=tuned if decided else lambda: 1.0)
+    return ENTRIES["map"]
+
+
+def _kinds(method: Any) -> set[type]:
+    """Return the types of a method and of the methods inside its combinators."""
+    inner = getattr(method, "of", None)
+    return {type(method)} | (_kinds(inner) if inner is not None else set())
 
 
 LIKELIHOODS: dict[str, dict[str, Callable[[float], Any]]] = {

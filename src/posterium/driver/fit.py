@@ -113,18 +113,21 @@ class Run:
     stopping: Callable[[], bool]
 
     def all(self, method: Method, model: Model, start: Any) -> Fit:
-        """Run the phases one after another, from where the journal stands."""
+        """Run the phases one after another, from where the journal stands.
+
+        Of a phase that comes round again, the last verdict counts.
+        """
         info: dict[str, Any] = {}
-        verdicts = []
+        verdicts: dict[str, Verdict] = {}
         for number, phase in enumerate(method.phases(model, self.data)):
             record, verdict, start, model = self.one(number, phase, model, start)
             name = phase.name if phase.name not in info else f"{phase.name}_{number + 1}"
             info[name] = record
-            verdicts.append(verdict)
+            verdicts[phase.name] = verdict
         _, start, model = self.journal.chapter(number + 1, None, (None, start, model)).position
         posterior, model = trees.to_numpy((start, model))
         info |= program.evidence(posterior, model)
-        verdict = Verdict.merge(verdicts)
+        verdict = Verdict.merge(list(verdicts.values()))
         return Fit(posterior, model, info, verdict, type(method).__name__, self.dtype.name)
 
     def one(
