@@ -85,7 +85,8 @@ class Optimiser:
         if self.schedule == "constant" and self.warmup == 0:
             return self.learning_rate
 
-        def rate(t: jax.Array) -> jax.Array:
+        def rate(count: jax.Array) -> jax.Array:
+            t = jnp.asarray(count, float)
             rise = jnp.minimum(1.0, (t + 1) / max(1.0, self.warmup * steps))
             fall = {
                 "constant": 1.0,

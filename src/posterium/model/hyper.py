@@ -41,8 +41,9 @@ class Learned:
 
     @property
     def value(self) -> jax.Array:
-        """The hyper-parameter in its own unit."""
-        return self.floor + jnp.exp(self.raw)
+        """The hyper-parameter in its own unit; NumPy in, NumPy out, in the precision it has."""
+        on_host = isinstance(self.raw, np.ndarray | np.generic)
+        return self.floor + (np if on_host else jnp).exp(self.raw)
 
     def log_prior(self) -> jax.Array:
         """Return the log density of `raw` in nats, the log-Jacobian included."""
