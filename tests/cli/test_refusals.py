@@ -67,7 +67,7 @@ MISTAKES = {
     "output is a folder": ([*FIT, "--out", "{d}"], "{d}"),
     "output without a name": ([*FIT, "--out", ""], "--out"),
     "output is the input": ([*FIT, "--out", "{t}", "--overwrite"], "--out"),
-    "two outputs of one name": ([*FIT, "--out", "{d}/m", "--json", "{d}/./m"], "--json"),
+    "two outputs of one name": ([*FIT, "--out", "{d}/./m", "--json", "{d}/m"], "--json"),
     "checkpoint is a file": ([*FIT, "--checkpoint", "{d}/flat"], "not a folder"),
     "checkpoint nowhere": ([*FIT, "--checkpoint", "{d}/no/no"], "no folder"),
     "checkpoint of standard input": (
@@ -127,10 +127,11 @@ def test_a_checkpoint_of_another_fit_is_refused_with_what_differs(numbers, run, 
     assert "key" in err
 
 
-def test_a_refusal_comes_without_the_notes_on_the_table(tmp_path, refused):
+@pytest.mark.parametrize("asked", ["--method bogus", "--method exact --likelihood heteroscedastic"])
+def test_a_refusal_comes_without_the_notes_on_the_table(asked, tmp_path, refused):
     odd = tmp_path / "odd.csv"
     odd.write_text("a,y\n" + "".join(f"{i},{2 * i}\n" for i in range(30)))
-    refused("fit", odd, "--target", "y", "--method", "bogus")
+    refused("fit", odd, "--target", "y", *asked.split())
 
 
 def test_an_error_inside_is_told_in_two_lines_with_status_1(capsys):

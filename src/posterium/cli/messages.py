@@ -54,7 +54,8 @@ def describe(error: Exception) -> tuple[int, str, str]:
     """Return exit status, what is wrong, and what to do, each text on one line."""
     text = plain(" ".join(str(error).split()))
     if isinstance(error, UserError):
-        return MISTAKE, *(plain(part) for part in error.args)
+        what, fix = error.args
+        return MISTAKE, plain(what), plain(fix)
     if isinstance(error, ValueError | FileExistsError) and _refused(error):
         return MISTAKE, *halves(error)
     if isinstance(error, OSError):

@@ -49,7 +49,7 @@ class Fitted:
     def predict(self, x: np.ndarray) -> RegressionPredictive | ClassPredictive:
         """Return the predictive distribution at inputs x (n, d), in the user's units."""
         found = predict(key_of(self.seed), self.fit, self.inputs.apply(x), draws=self.draws)
-        if self.target is None:
+        if self.target is None or isinstance(found, ClassPredictive):
             return found
         found = found.affine(self.target.shift, self.target.scale)
         return found.squeezed() if self.squeeze else found
