@@ -3,16 +3,26 @@
 import jax
 import numpy as np
 import pytest
+
 from posterium import (
-    MAP, Ensemble, Gaussian, HalfNormal, Linear, Model, Normal, as_data, fit, learn,
-)  # fmt: skip
+    MAP,
+    Ensemble,
+    Gaussian,
+    HalfNormal,
+    Linear,
+    Model,
+    Normal,
+    as_data,
+    fit,
+    learn,
+)
 from posterium.combinators.start import StartFrom
-from posterium.methods.chains import spread
-from posterium.methods.nuts import NUTS
+from posterium.methods.hmc import HMC
 from posterium.numerics import trees
+from posterium.posterior.positions import spread
 from posterium.posterior.posterior import Mixture, Point
 
-TINY = NUTS(warmup=1, draws=4, chains=4)
+TINY = HMC(warmup=1, draws=4, chains=4)
 MODEL = Model(Linear(), Normal(), Gaussian(learn(0.7, prior=HalfNormal(1.0))))
 
 

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 from blackjax import diagnostics
+
 from posterium import MLP, Bernoulli, Categorical, Gaussian, Model, Normal
 from posterium.evaluate import convergence
 
@@ -139,7 +140,9 @@ def test_function_values_are_what_is_predicted(likelihood, outputs, columns):
     assert values.shape == (4, columns)
     f = np.asarray(model.network.apply(weights, x)[0])
     if columns == 2:
-        np.testing.assert_allclose(values, np.concatenate([f, np.full((4, 1), np.log(0.25))], 1), rtol=1e-5)
+        np.testing.assert_allclose(
+            values, np.concatenate([f, np.full((4, 1), np.log(0.25))], 1), rtol=1e-5
+        )
     elif columns == 1:
         np.testing.assert_allclose(values, -np.logaddexp(0, -f), rtol=1e-5)
     else:

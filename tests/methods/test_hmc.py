@@ -7,18 +7,35 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.methods.planted import KINDS, planted
+
 from posterium import (
-    MLP, Bernoulli, Ensemble, Flat, Functions, Gaussian, HalfCauchy, HalfNormal, Linear,
-    Model, Normal, Stream, Weights, as_data, fit, learn, load, predict, save,
-)  # fmt: skip
+    MLP,
+    Bernoulli,
+    Ensemble,
+    Flat,
+    Functions,
+    Gaussian,
+    HalfCauchy,
+    HalfNormal,
+    Linear,
+    Model,
+    Normal,
+    Stream,
+    Weights,
+    as_data,
+    fit,
+    learn,
+    load,
+    predict,
+    save,
+)
 from posterium._struct import struct
 from posterium.driver import program
 from posterium.evaluate import convergence
 from posterium.methods.hmc import HMC
 from posterium.methods.nuts import NUTS
 from posterium.numerics import mcmc
-
-from tests.methods.planted import KINDS, planted
 
 SHORT = NUTS(warmup=300, draws=500)
 REFERENCES = Path(__file__).resolve().parents[3] / "shared" / "data" / "posteriordb"
@@ -264,7 +281,7 @@ def test_of_100_good_runs_at_most_2_are_flagged():
 
 def test_an_ensemble_of_samplers_is_judged_member_by_member():
     model, data = planted("normal")
-    small = NUTS(warmup=20, draws=40, chains=2)
+    small = HMC(warmup=20, draws=40, chains=2, leapfrog=4)
     found = fit(jax.random.key(0), model, data, Ensemble(small, 2))
     assert found.posterior.parts.draws.weights.params["w"].shape == (2, 2, 40, 6)
     assert all("of 2 members" in reason for reason in found.verdict.reasons)

@@ -75,7 +75,5 @@ class Given(Phase):
         return state, {}
 
     def end(self, state: tuple[()], kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
-        posterior, raws = trees.cast(
-            (self.posterior, hyper.free(self.fitted)), data.weight.dtype
-        )
+        posterior, raws = trees.cast((self.posterior, hyper.free(self.fitted)), data.weight.dtype)
         return posterior, hyper.fill(model, raws) if raws else model

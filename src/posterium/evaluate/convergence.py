@@ -8,8 +8,6 @@ of a network are not looked at: hidden units can change places without any funct
 Arrays have the axes chains, draws, quantities: (c, s, ...).
 """
 
-from typing import Any
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -73,8 +71,8 @@ def judge_chains(info: dict[str, np.ndarray]) -> Verdict:
 
 def judge_movement(log_joint: np.ndarray) -> Verdict:
     """Fail chains that never move, or stand where the log joint (c, s) is not finite."""
-    lost = ~np.isfinite(log_joint).all(axis=1)
-    still = np.ptp(np.where(lost[:, None], 0, log_joint), axis=1) == 0
+    lost = np.any(~np.isfinite(log_joint), axis=1, keepdims=True)
+    still = np.ptp(np.where(lost, 0, log_joint), axis=1) == 0
     verdicts = []
     if lost.any():
         verdicts.append(
@@ -184,7 +182,7 @@ def ess_bulk(values: np.ndarray) -> np.ndarray:
 
 
 def ess_tail(values: np.ndarray) -> np.ndarray:
-    """Return the smaller effective sample size of the 5 % and 95 % quantiles of draws (c, s, ...)."""
+    """Return the smaller effective size for the 5 % and the 95 % quantile of draws (c, s, ...)."""
     halves = _split(values)
     low, high = np.quantile(halves, [0.05, 0.95], axis=(0, 1))
     sizes = [_plain_ess((halves <= level).astype(float)) for level in (low, high)]

@@ -22,11 +22,11 @@ from posterium.model.prior import Flat
 from posterium.model.weights import Weights
 from posterium.numerics import mcmc, trees
 from posterium.posterior.fit import Verdict
-from posterium.posterior.posterior import Draw, Mixture, Samples
+from posterium.posterior.positions import function, opening, spread, target, unraveller
+from posterium.posterior.posterior import Draw, Samples
 
 STARTS = ("prior", "network")
 MASSES = ("diagonal", "dense")
-TRIES = 100
 
 
 @struct
@@ -153,9 +153,7 @@ class Sampling(Phase):
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Tuned:
         return start
 
-    def step(
-        self, key: jax.Array, state: Tuned, model: Model, batch: Batch
-    ) -> tuple[Tuned, Info]:
+    def step(self, key: jax.Array, state: Tuned, model: Model, batch: Batch) -> tuple[Tuned, Info]:
         keys = jax.random.split(key, (self.chains, self.thin))
         return sample(self.kernel, keys, state, model, batch.part)
 
@@ -231,83 +229,6 @@ def summed(name: str, values: jax.Array) -> jax.Array:
     return jnp.sum(values) if name == "n_steps" else values[-1]
 
 
-def unraveller(model: Model, data: Data) -> Any:
-    """Return the function from a position (p,) to weights and free hyper-parameters."""
-    shapes = jax.eval_shape(model.network.init, jax.random.key(0), data.x).params
-    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, data.weight.dtype), shapes)
-    return trees.ravel((zeros, hyper.free(model)))[1]
-
-
-def function(
-    model: Model, data: Data, fixed: Any, position: jax.Array
-) -> tuple[Weights, Model]:
-    """Return the weights and the model at a position."""
-    params, raws = unraveller(model, data)(position)
-    return Weights(params, fixed), hyper.fill(model, raws)
-
-
-def target(model: Model, data: Data, fixed: Any) -> mcmc.LogDensity:
-    """Return the log joint as a function of the position; minus infinity where it is not finite."""
-
-    def log_density(position: jax.Array) -> jax.Array:
-        weights, here = function(model, data, fixed, position)
-        log_prior, log_likelihood, _ = here.log_joint(weights, data)
-        total = log_prior + log_likelihood
-        return jnp.where(jnp.isfinite(total), total, -jnp.inf)
-
-    return log_density
-
-
-def opening(key: jax.Array, model: Model, data: Data, start: str, network: Weights) -> jax.Array:
-    """Draw the position where one chain begins.
-
-    Weights come from the prior (those without a proper one are the network's), or from the
-    network; hyper-parameters from up to a factor e around their value. Drawn again, at most 100
-    times, where the log joint is not finite.
-    """
-    log_density = target(model, data, network.state)
-
-    def draw(key: jax.Array) -> jax.Array:
-        raw_key, key = jax.random.split(key)
-        offsets = jax.random.uniform(raw_key, (len(hyper.free(model)),), minval=-1, maxval=1)
-        raws = tuple(raw + by for raw, by in zip(hyper.free(model), offsets, strict=True))
-        if start == "network":
-            params = model.network.init(key, data.x).params
-        else:
-            params = hyper.fill(model, raws).prior.sample(key, network.params)
-            proper = jax.tree.map(jnp.isfinite, params)
-            params = jax.tree.map(jnp.where, proper, params, network.params)
-        return trees.vector(trees.cast((params, raws), data.weight.dtype))
-
-    def again(at: Any) -> Any:
-        position = draw(jax.random.fold_in(key, at[0]))
-        return at[0] + 1, position, jnp.isfinite(log_density(position))
-
-    nowhere = trees.vector(trees.cast((network.params, hyper.free(model)), data.weight.dtype))
-    begin = jnp.int32(0), nowhere, jnp.bool_(False)
-    return jax.lax.while_loop(lambda at: (at[0] < TRIES) & ~at[2], again, begin)[1]
-
-
-def spread(key: jax.Array, start: Any, chains: int, model: Model) -> Draw:
-    """Return where chains begin, (c, ...), given weights, a posterior or a mixture of members.
-
-    Chain i begins at member i; when members are fewer, they come round again. A posterior gives
-    one draw a chain.
-    """
-    if isinstance(start, Mixture):
-        size, each = start.size(), -(-chains // start.size())
-        keys = jax.random.split(key, size)
-
-        def member(key: jax.Array, part: Any, own: Model) -> Draw:
-            return spread(key, part, each, own)
-
-        draws = jax.vmap(member)(keys, start.parts, start.models)
-        order = np.arange(chains)
-        return jax.tree.map(lambda leaf: leaf[order % size, order // size], draws)
-    draws = trees.stack(Draw(start), chains) if isinstance(start, Weights) else start.sample(key, chains)
-    return draws if draws.raws else replace(draws, raws=trees.stack(hyper.free(model), chains))
-
-
 def check(model: Model, data: Data, start: str) -> None:
     """Refuse what these samplers cannot do.
 
@@ -324,8 +245,8 @@ def check(model: Model, data: Data, start: str) -> None:
         )
     if any(h.prior is None for h in hyper.learned(model)):
         raise ValueError(
-            "A sampler expects a prior for every free hyper-parameter; at least one has none. "
-            "Give it one, for example Gaussian(learn(1.0, prior=HalfNormal(1.0))), or fix its value."
+            "A sampler expects a prior for every free hyper-parameter; at least one has none. Give "
+            "it one, as in Gaussian(learn(1.0, prior=HalfNormal(1.0))), or fix its value."
         )
     if start == "prior" and isinstance(model.prior, Flat):
         raise ValueError("start='prior' needs a proper prior; got Flat(). Use start='network'.")

@@ -16,7 +16,7 @@ from posterium._struct import static, struct
 LogDensity = Callable[[jax.Array], jax.Array]
 Info = dict[str, jax.Array]
 
-DIVERGENCE = 1000.0
+DIVERGENCE = 1000
 """Gain of energy along a trajectory, in nats, from which it counts as divergent."""
 
 
@@ -47,7 +47,8 @@ class NoUTurn:
 
         kernel = nuts.build_kernel(divergence_threshold=DIVERGENCE)
         state, info = kernel(key, state, log_density, step_size, inverse_mass, self.max_depth)
-        return state, _info(info) | {"tree_depth": info.num_trajectory_expansions}
+        depth = jnp.asarray(info.num_trajectory_expansions, jnp.int32)
+        return state, _info(info) | {"tree_depth": depth}
 
 
 @struct
@@ -72,7 +73,7 @@ class Trajectory:
         from blackjax.mcmc import hmc
 
         key, length_key = jax.random.split(key)
-        steps = jax.random.randint(length_key, (), 1, self.leapfrog + 1)
+        steps: Any = jax.random.randint(length_key, (), 1, self.leapfrog + 1)
         kernel = hmc.build_kernel(divergence_threshold=DIVERGENCE)
         state, info = kernel(key, state, log_density, step_size, inverse_mass, steps)
         return state, _info(info)
@@ -120,9 +121,11 @@ class Adaptation:
         step = move(step, acceptance_rate)
         mass = jax.lax.cond(slow, lambda m: observe(m, position), lambda m: m, mass)
         state = jax.tree.map(_strong, (step, mass))
-        return jax.lax.cond(
-            last, lambda s: jax.tree.map(_strong, (begin(best(s[0])), close(s[1]))), lambda s: s, state
-        )
+
+        def anew(state: Any) -> Any:
+            return jax.tree.map(_strong, (begin(best(state[0])), close(state[1])))
+
+        return jax.lax.cond(last, anew, lambda s: s, state)
 
     def in_force(self, state: Any) -> tuple[jax.Array, jax.Array]:
         """Return the step size and the inverse mass (p,) or (p, p) for the next transition."""
@@ -146,7 +149,7 @@ class Adaptation:
 
 
 def schedule(steps: int) -> np.ndarray:
-    """Return Stan's windows for so many steps, (steps, 2): slow or fast, and the end of a window."""
+    """Return Stan's windows for so many steps, (steps, 2): slow or not, end of a window or not."""
     from blackjax.adaptation.window_adaptation import build_schedule
 
     with jax.ensure_compile_time_eval():

@@ -1,0 +1,98 @@
+"""Positions: weights and free hyper-parameters as one vector (p,), and where chains begin.
+
+What moves by the log joint works on positions: one array, whatever the network's tree.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posterium._struct import replace
+from posterium.model import hyper
+from posterium.model.data import Data
+from posterium.model.model import Model
+from posterium.model.weights import Weights
+from posterium.numerics import trees
+from posterium.posterior.posterior import Draw, Mixture, Point
+
+TRIES = 100
+"""How often a chain looks for a start where the log joint is finite."""
+
+
+def unraveller(model: Model, data: Data) -> Callable[[jax.Array], Any]:
+    """Return the function from a position (p,) to weights and free hyper-parameters."""
+    shapes = jax.eval_shape(model.network.init, jax.random.key(0), data.x).params
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape, data.weight.dtype), shapes)
+    return trees.ravel((zeros, hyper.free(model)))[1]
+
+
+def function(model: Model, data: Data, fixed: Any, position: jax.Array) -> tuple[Weights, Model]:
+    """Return the weights and the model at a position."""
+    params, raws = unraveller(model, data)(position)
+    return Weights(params, fixed), hyper.fill(model, raws)
+
+
+def target(model: Model, data: Data, fixed: Any) -> Callable[[jax.Array], jax.Array]:
+    """Return the log joint as a function of the position; minus infinity where it is not finite."""
+
+    def log_density(position: jax.Array) -> jax.Array:
+        weights, here = function(model, data, fixed, position)
+        log_prior, log_likelihood, _ = here.log_joint(weights, data)
+        total = log_prior + log_likelihood
+        return jnp.where(jnp.isfinite(total), total, -jnp.inf)
+
+    return log_density
+
+
+def opening(key: jax.Array, model: Model, data: Data, start: str, network: Weights) -> jax.Array:
+    """Draw the position where one chain begins.
+
+    Weights come from the prior (those without a proper one are the network's), or from the
+    network; hyper-parameters from up to a factor e around their value. Drawn again, at most `TRIES`
+    times, where the log joint is not finite.
+    """
+    log_density = target(model, data, network.state)
+
+    def draw(key: jax.Array) -> jax.Array:
+        raw_key, key = jax.random.split(key)
+        offsets = jax.random.uniform(raw_key, (len(hyper.free(model)),), minval=-1, maxval=1)
+        raws = tuple(raw + by for raw, by in zip(hyper.free(model), offsets, strict=True))
+        if start == "network":
+            params = model.network.init(key, data.x).params
+        else:
+            params = hyper.fill(model, raws).prior.sample(key, network.params)
+            proper = jax.tree.map(jnp.isfinite, params)
+            params = jax.tree.map(jnp.where, proper, params, network.params)
+        return trees.vector(trees.cast((params, raws), data.weight.dtype))
+
+    def again(at: Any) -> Any:
+        position = draw(jax.random.fold_in(key, at[0]))
+        return at[0] + 1, position, jnp.isfinite(log_density(position))
+
+    nowhere = trees.vector(trees.cast((network.params, hyper.free(model)), data.weight.dtype))
+    begin = jnp.int32(0), nowhere, jnp.bool_(False)
+    return jax.lax.while_loop(lambda at: (at[0] < TRIES) & ~at[2], again, begin)[1]
+
+
+def spread(key: jax.Array, start: Any, chains: int, model: Model) -> Draw:
+    """Return where chains begin, (c, ...), given weights, a posterior or a mixture of members.
+
+    Chain i begins at member i; when members are fewer, they come round again. A posterior gives
+    one draw a chain.
+    """
+    if isinstance(start, Mixture):
+        size, each = start.size(), -(-chains // start.size())
+        keys = jax.random.split(key, size)
+
+        def member(key: jax.Array, part: Any, own: Model) -> Draw:
+            return spread(key, part, each, own)
+
+        draws = jax.vmap(member)(keys, start.parts, start.models)
+        order = np.arange(chains)
+        return jax.tree.map(lambda leaf: leaf[order % size, order // size], draws)
+    start = Point(start) if isinstance(start, Weights) else start
+    draws = start.sample(key, chains)
+    return draws if draws.raws else replace(draws, raws=trees.stack(hyper.free(model), chains))
