@@ -38,12 +38,17 @@ _HOME = {
     "Exact": "methods.exact",
     "MAP": "methods.map",
     "MLE": "methods.map",
+    "Laplace": "methods.laplace",
+    "NUTS": "methods.nuts",
+    "HMC": "methods.hmc",
     "VI": "methods.vi",
     "KLSchedule": "methods.vi",
     "BayesianRegressor": "estimators",
     "BayesianClassifier": "estimators",
     "Ensemble": "combinators.ensemble",
     "Evidence": "combinators.evidence",
+    "StartFrom": "combinators.start",
+    "Subset": "combinators.subset",
 }
 
 __all__ = [*_HOME, "__version__"]  # noqa: PLE0604
