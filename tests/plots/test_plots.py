@@ -124,7 +124,7 @@ def test_a_landscape_holds_every_ellipse_and_point(ax):
     np.testing.assert_allclose(radii, [2, 4, 8, 12])
     np.testing.assert_array_equal(ax.collections[-1].get_offsets(), [[1, 2]])
     assert labels(ax) == ["prior: 1, 2, 4, 6 sd", "posterior: 1, 2, 4, 6 sd", "mode"]
-    assert ax.collections[0].get_array().max() <= 0
+    assert ax.collections[0].zmax == 0
 
 
 def test_a_training_curve_is_drawn_in_windows_with_its_reference(ax):

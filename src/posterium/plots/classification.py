@@ -88,7 +88,7 @@ def decision_boundary(
     first, second, probability = np.asarray(first), np.asarray(second), np.asarray(probability)
     style.check_grid(first, second, probability, "probability")
     colours = ax.contourf(
-        first, second, probability, levels=LEVELS, cmap=style.PROBABILITY_MAP, alpha=0.75
+        first, second, probability, levels=LEVELS, colors=style.probability_colours(len(LEVELS) - 1)
     )
     lines = ax.contour(
         first, second, probability, levels=sorted((*contours, 0.5)), colors="black",

@@ -19,9 +19,8 @@ POINTS = ("#E69F00", "#009E73", "#CC79A7", "#000000")
 DASHES = ("-", "--", "-.", (0, (5, 1)))
 CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-PROBABILITY_MAP = "RdBu_r"
-"""Blue is class 0 and red is class 1: the two that `CLASSES` begins with, white in between."""
-DENSITY_MAP = "Greys"
+PALE = 0.75
+"""How much of its strength a colour keeps as the ground that points and lines are drawn on."""
 
 
 def axes(ax: Any) -> Any:
@@ -100,6 +99,20 @@ def column(values: Any, name: str) -> np.ndarray:
             "Draw one column at a time."
         )
     return array
+
+
+def probability_colours(count: int) -> np.ndarray:
+    """Return colours (count, 3) from class 0 over white to class 1: pale blue to pale red."""
+    pyplot()
+    from matplotlib import colormaps
+
+    strong = colormaps["RdBu_r"]((np.arange(count) + 0.5) / count)[:, :3]
+    return 1 - PALE * (1 - strong)
+
+
+def density_colours(count: int) -> list[str]:
+    """Return greys from white to a middle grey, on which lines still show."""
+    return [f"{level:.4f}" for level in np.linspace(1, 1 - PALE * 0.75, count)]
 
 
 def check_grid(first: np.ndarray, second: np.ndarray, values: np.ndarray, name: str) -> None:

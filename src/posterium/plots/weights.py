@@ -56,7 +56,7 @@ def landscape(
     style.check_grid(first, second, values, "log_density")
     below = np.maximum(values - values.max(), -depth)
     shades = ax.contourf(
-        first, second, below, levels=np.linspace(-depth, 0, 31), cmap=style.DENSITY_MAP, alpha=0.6
+        first, second, below, levels=np.linspace(-depth, 0, 31), colors=style.density_colours(30)
     )
     bar = ax.figure.colorbar(
         shades, ax=ax, label="nats below the highest value", ticks=np.linspace(-depth, 0, 4)

@@ -24,11 +24,11 @@ def averaged_exactly(mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
     return np.stack([moments[0], np.sqrt(moments[1] - moments[0] ** 2)])
 
 
-@recipe("R0.laplace", SUMMARY, fast="50 draws instead of 400")
+@recipe("R0.laplace", SUMMARY, fast="20 draws instead of 400")
 def run(key: jax.Array, fast: bool) -> Outcome:
     """Compare the covariance with the Hessian in NumPy, and the draws with quadrature."""
     x, y = blobs()
-    draws = 50 if fast else 400
+    draws = 20 if fast else 400
     sgd = ps.MAP(steps=EPOCHS, optimiser="sgd", learning_rate=RATE, schedule="constant")
     method = ps.Subset(ps.Laplace(at=None), KERNEL, rest=sgd)
     result = ps.fit(key, logistic(len(x)), ps.as_data(x, y), method)
