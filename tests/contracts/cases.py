@@ -1,0 +1,185 @@
+"""The case lists: one line buys a new method, likelihood, prior or network its battery of tests."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posterium import (
+    MAP,
+    MLE,
+    MLP,
+    VI,
+    Bernoulli,
+    Categorical,
+    Ensemble,
+    Evidence,
+    Exact,
+    Flat,
+    Fourier,
+    Functions,
+    Gaussian,
+    HeteroscedasticGaussian,
+    Laplace,
+    Linear,
+    Model,
+    Normal,
+    Polynomial,
+    Subset,
+    as_data,
+    learn,
+)
+from posterium.combinators.start import StartFrom
+from posterium.methods.hmc import HMC
+from posterium.methods.nuts import NUTS
+
+NOISE, PRECISION = 0.5, 2.0
+RNG = np.random.default_rng(11)
+MIX = np.array([[1.0, 0.8], [0.0, 0.6]])
+X = RNG.normal(size=(19, 2)) @ MIX
+Y = X @ [1.0, -0.7] + 0.3 + NOISE * RNG.normal(size=19)
+DATA = as_data(X, Y)
+PROBE = RNG.normal(size=(9, 2))
+KEY = jax.random.key(1)
+LINEAR = Model(Linear(), Normal(PRECISION, "none"), Gaussian(NOISE))
+FREE = Model(Linear(), Normal(learn(PRECISION), "none"), Gaussian(learn(NOISE)))
+DESIGN, PROBED = (np.column_stack([np.ones(len(x)), x]) for x in (X, PROBE))
+
+
+def exact_moments(precision: float = PRECISION) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean (3,) and precision matrix (3, 3) of the posterior of the linear model."""
+    matrix = precision * np.eye(3) + DESIGN.T @ DESIGN / NOISE**2
+    return np.linalg.solve(matrix, DESIGN.T @ Y / NOISE**2), matrix
+
+
+def full(matrix: np.ndarray) -> np.ndarray:
+    return np.linalg.inv(matrix)
+
+
+def factorised(matrix: np.ndarray) -> np.ndarray:
+    return np.diag(1 / np.diag(matrix))
+
+
+def no_spread(matrix: np.ndarray) -> np.ndarray:
+    return np.zeros_like(matrix)
+
+
+@dataclass(frozen=True)
+class MethodCase:
+    """A method on the linear-Gaussian model, and the answer it must give.
+
+    Parameters
+    ----------
+    method
+        Small enough for a test.
+    covers
+        Public names this case stands for.
+    covariance
+        Maps the exact precision matrix to the covariance this method should find.
+    mean_error
+        Largest error of a predicted mean, in exact posterior sds.
+    variance_error
+        Largest relative error of a predicted variance.
+    model
+        The model it is fitted to.
+    known
+        Whether the answer above applies (not where hyper-parameters are tuned).
+    """
+
+    method: Any
+    covers: tuple[str, ...]
+    covariance: Callable[[np.ndarray], np.ndarray] = full
+    mean_error: float = 1e-8
+    variance_error: float = 1e-8
+    model: Model = LINEAR
+    known: bool = True
+    precision: float = PRECISION
+
+
+POLISHED = MAP(steps=1, polish="newton")
+ESS = 400
+"""Effective draws that the samplers' cases reach at least (checked by their verdict)."""
+MONTE_CARLO = {"mean_error": 5 / ESS**0.5, "variance_error": 5 * (2 / ESS) ** 0.5}
+
+METHODS: dict[str, MethodCase] = {
+    "exact": MethodCase(Exact(), ("Exact",)),
+    "evidence": MethodCase(Evidence(Exact()), ("Evidence",), model=FREE, known=False),
+    "map": MethodCase(POLISHED, ("MAP",), no_spread, mean_error=1e-4),
+    "mle": MethodCase(
+        MLE(steps=1, polish="newton"), ("MLE",), no_spread, mean_error=1e-4, precision=0.0
+    ),
+    "ensemble": MethodCase(Ensemble(POLISHED, 2), ("Ensemble",), no_spread, mean_error=1e-4),
+    "laplace": MethodCase(Laplace(), ("Laplace",)),
+    "laplace diagonal": MethodCase(Laplace(structure="diagonal"), ("Laplace",), factorised),
+    "vi": MethodCase(
+        VI(steps=1500, noise="sigma_points", average=0.2), ("VI",), factorised, 0.02, 0.02
+    ),
+    "vi full": MethodCase(
+        VI(family="full", steps=1500, noise="sigma_points", average=0.2), ("VI",), full, 0.02, 0.02
+    ),
+    "nuts": MethodCase(NUTS(warmup=200, draws=1000), ("NUTS",), full, **MONTE_CARLO),
+    "hmc": MethodCase(HMC(warmup=200, draws=1000), ("HMC",), full, **MONTE_CARLO),
+    "start from": MethodCase(StartFrom(Laplace(at=None), POLISHED), ("StartFrom",)),
+    "subset": MethodCase(Subset(Laplace(at=None), "coefficients", rest=POLISHED), ("Subset",)),
+}
+"""By name; at least one case for every public method and combinator."""
+
+
+@dataclass(frozen=True)
+class LikelihoodCase:
+    """A likelihood at some outputs f (n, k), and how many columns or classes y has."""
+
+    likelihood: Any
+    f: np.ndarray
+    targets: int = 1
+
+
+RAW = np.linspace(-1.5, 1.2, 6)
+LIKELIHOODS: dict[str, LikelihoodCase] = {
+    "Gaussian": LikelihoodCase(Gaussian(0.7), RAW[:3, None]),
+    "Gaussian, two columns": LikelihoodCase(Gaussian(np.array([0.7, 1.3])), RAW.reshape(3, 2), 2),
+    "Gaussian, learned": LikelihoodCase(Gaussian(learn(0.4)), RAW[:3, None]),
+    "HeteroscedasticGaussian": LikelihoodCase(HeteroscedasticGaussian(0.1), RAW.reshape(3, 2)),
+    "Bernoulli": LikelihoodCase(Bernoulli(), RAW[:3, None], 2),
+    "Categorical": LikelihoodCase(Categorical(), RAW.reshape(2, 3), 3),
+}
+
+PARAMS = {"layers": [{"bias": np.array([0.3, -0.2]), "kernel": np.array([[0.1, 0.5], [-1.0, 0.4]])}]}
+PRIORS: dict[str, Any] = {
+    "Flat": Flat(),
+    "Normal": Normal(3.0, "none"),
+    "Normal, fan-in": Normal(3.0),
+    "Normal, learned": Normal(learn(3.0)),
+    "Normal, a number a leaf": Normal({"layers": [{"bias": 0.5, "kernel": 4.0}]}, "none"),
+    "Normal, a number a weight": Normal(
+        {"layers": [{"bias": np.array([1.0, 2.0]), "kernel": np.array([[1.0, 2.0], [3.0, 4.0]])}]},
+        "none",
+    ),
+}
+"""Over the weights `PARAMS`."""
+
+
+def _start(key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
+    return {"w": jax.random.normal(key, (x.shape[1], 1)), "b": jnp.zeros(1)}
+
+
+def _forward(params: dict[str, jax.Array], x: jax.Array) -> jax.Array:
+    return jnp.tanh(x @ params["w"]) + params["b"][None, :]
+
+
+NETWORKS: dict[str, Any] = {
+    "MLP": MLP(hidden=(3, 3)),
+    "MLP, linear": MLP(hidden=()),
+    "MLP, two outputs": MLP(2, (3,), "tanh"),
+    "MLP, residual": MLP(1, (3, 3), "silu", residual=True),
+    "MLP, layer norm": MLP(1, (4,), "gelu", layer_norm=True),
+    "MLP, no bias": MLP(1, (3,), "softplus", bias=False),
+    "MLP, sigmoid": MLP(1, (3,), "sigmoid"),
+    "Functions": Functions(_start, _forward),
+    "Linear": Linear(),
+    "Linear, Polynomial": Linear(Polynomial(3), 2),
+    "Linear, Fourier": Linear(Fourier(5)),
+}
