@@ -10,7 +10,7 @@ from posterium.plots.classification import decision_boundary
 from posterium.recipes.r0_map import EPOCHS, RATE, axes, logistic
 from posterium.recipes.runner import Outcome, close, recipe, within_errors
 
-SUMMARY = "Laplace for that regression, the bias at its point value; 400 draws averaged"
+SUMMARY = "Laplace for the weights of that regression on two blobs; 400 draws averaged"
 KERNEL = "layers/0/kernel"
 
 
