@@ -132,7 +132,8 @@ class MLP:
         if "bias" in layer:
             x = x + layer["bias"][None, :]
         if "norm_scale" in layer:
-            x = jax.nn.standardize(x, axis=-1) * layer["norm_scale"] + layer["norm_shift"]
+            scale, shift = layer["norm_scale"][None, :], layer["norm_shift"][None, :]
+            x = jax.nn.standardize(x, axis=-1) * scale + shift
         return x
 
 

@@ -1,0 +1,172 @@
+import jax
+import numpy as np
+import pytest
+
+from posterium import (
+    MLP,
+    Categorical,
+    Fit,
+    Gaussian,
+    HeteroscedasticGaussian,
+    Linear,
+    Model,
+    Normal,
+    Verdict,
+    Weights,
+    predict,
+)
+from posterium.numerics.operators import Diagonal, Full
+from posterium.posterior.posterior import Draw, GaussianPosterior, Mixture, Point, Samples
+
+RNG = np.random.default_rng(2)
+KEY = jax.random.key(7)
+X = RNG.normal(size=(700, 2)).astype(np.float32)
+NETWORK = MLP(hidden=(3,), activation="tanh")
+LINEAR = Model(Linear(), Normal(), Gaussian(np.float32(0.4)))
+FACTOR = np.tril(RNG.normal(size=(3, 3))).astype(np.float32)
+MEAN = RNG.normal(size=(3, 1)).astype(np.float32)
+
+
+def fitted(posterior, model):
+    return Fit(posterior, model, {}, Verdict())
+
+
+def stacked(network, count):
+    """Return weights with a leading axis, away from where the network starts."""
+    weights = jax.vmap(lambda key: network.init(key, X))(jax.random.split(KEY, count))
+    return jax.tree.map(lambda leaf: np.asarray(leaf) * 3, weights)
+
+
+GAUSSIAN = fitted(GaussianPosterior(Weights({"coefficients": MEAN}), Full(FACTOR), "linear"), LINEAR)
+MANY = fitted(
+    Samples(Draw(jax.tree.map(lambda a: a.reshape(2, 20, *a.shape[1:]), stacked(NETWORK, 40)))),
+    Model(NETWORK, Normal(), Gaussian(np.float32(0.3))),
+)
+CLASSES = fitted(
+    GaussianPosterior(Weights({"coefficients": RNG.normal(size=(3, 3)).astype(np.float32)}),
+                      Diagonal(np.full(9, 0.5, np.float32)), "linear"),
+    Model(Linear(outputs=3), Normal(), Categorical()),
+)  # fmt: skip
+MIXED = fitted(
+    Mixture(
+        Point(stacked(NETWORK, 3)),
+        Model(NETWORK, Normal(np.ones(3, np.float32)), Gaussian(np.array([0.1, 0.5, 2.0], np.float32))),
+    ),
+    Model(NETWORK, Normal(), Gaussian(np.float32(0.1))),
+)
+FITS = {"gaussian": GAUSSIAN, "samples": MANY, "classes": CLASSES, "mixture": MIXED}
+every = pytest.mark.parametrize("name", FITS)
+
+
+def answer(name, x, **settings):
+    said = predict(KEY, FITS[name], x, **settings)
+    if name == "classes":
+        return np.concatenate([said.probs, said.mutual_information[:, None]], 1)
+    return np.concatenate([said.mean, said.sd, said.epistemic_var, said.quantile(0.9)], 1)
+
+
+@every
+def test_a_row_is_answered_alike_alone_and_in_any_company(name):
+    whole = answer(name, X)
+    assert np.array_equal(answer(name, X[300:301]), whole[300:301])
+    assert np.array_equal(answer(name, X[::-1])[::-1], whole)
+    assert np.array_equal(answer(name, X[100:400]), whole[100:400])
+
+
+@every
+def test_the_byte_budget_changes_no_bit(name):
+    whole = answer(name, X)
+    for budget in (2**21, 2**22 + 12345, 2**30):
+        assert np.array_equal(answer(name, X, max_bytes=budget), whole)
+
+
+@every
+def test_no_rows_have_no_answers(name):
+    assert answer(name, X[:0]).shape == (0, answer(name, X[:1]).shape[1])
+
+
+def test_too_small_a_budget_is_refused_before_anything_is_held():
+    with pytest.raises(ValueError, match="256 rows of 40 draws need .* Raise max_bytes"):
+        predict(KEY, MANY, X, max_bytes=1000)
+
+
+def test_raw_draws_over_the_limit_are_refused_with_the_option_that_raises_it():
+    said = predict(KEY, MANY, X)
+    with pytest.raises(ValueError, match=r"need 5600000000 bytes.*max_bytes=5600000000"):
+        said.sample(KEY, 10**6)
+
+
+def test_the_variances_add_up_by_the_law_of_total_variance():
+    said = predict(KEY, MIXED, X)
+    f = np.stack([
+        np.asarray(NETWORK.apply(jax.tree.map(lambda a, i=i: a[i], MIXED.posterior.parts.weights), X)[0])
+        for i in range(3)
+    ]).astype(float)  # fmt: skip
+    noise = np.array([0.1, 0.5, 2.0])
+    assert np.allclose(said.mean, f.mean(0), atol=1e-5)
+    assert np.allclose(said.epistemic_var, f.var(0), rtol=1e-4, atol=1e-6)
+    assert np.allclose(said.aleatoric_var, np.mean(noise**2), rtol=1e-6)
+    assert np.allclose(said.sd**2, said.aleatoric_var + said.epistemic_var, rtol=1e-12)
+
+
+def test_members_stand_in_their_order_each_with_its_own_noise():
+    for draws in (None, 3, 6):
+        (block,) = predict(KEY, MIXED, X[:4], draws=draws).components()
+        each = block.shape[0] // 3
+        assert np.allclose(block.variance[:, 0, 0], np.repeat([0.01, 0.25, 4.0], each), rtol=1e-5)
+
+
+def test_a_linear_model_is_predicted_in_closed_form():
+    said = predict(KEY, GAUSSIAN, X[:50])
+    design = np.column_stack([np.ones(50), X[:50]])
+    assert np.allclose(said.mean, design @ MEAN, atol=1e-5)
+    assert np.allclose(said.epistemic_var[:, 0], np.sum((design @ FACTOR) ** 2, 1), rtol=1e-5)
+
+
+def test_draws_agree_with_the_closed_form():
+    exact, drawn = (predict(KEY, GAUSSIAN, X[:50], how=how, draws=4000) for how in ("linear", "draws"))
+    se = np.sqrt(exact.epistemic_var / 4000)
+    assert (np.abs(drawn.mean - exact.mean) < 5 * se).all()
+    assert (np.abs(drawn.epistemic_var / exact.epistemic_var - 1) < 5 * np.sqrt(2 / 4000)).all()
+
+
+def test_the_noise_of_a_row_comes_through_a_linearised_prediction():
+    model = Model(Linear(outputs=2), Normal(), HeteroscedasticGaussian(np.float32(0.1)))
+    mean = Weights({"coefficients": RNG.normal(size=(3, 2)).astype(np.float32)})
+    sure = GaussianPosterior(mean, Diagonal(np.zeros(6, np.float32)), "linear")
+    said = predict(KEY, fitted(sure, model), X[:20])
+    f = np.column_stack([np.ones(20), X[:20]]) @ mean.params["coefficients"]
+    assert np.allclose(said.mean, f[:, :1], atol=1e-5)
+    assert np.allclose(said.aleatoric_var[:, 0], (0.1 + np.logaddexp(0, f[:, 1])) ** 2, rtol=1e-4)
+    assert np.allclose(said.epistemic_var, 0, atol=1e-10)
+
+
+def test_all_draws_of_a_sampler_are_used_once():
+    (block,) = predict(KEY, MANY, X[:1]).components()
+    f = jax.vmap(lambda w: NETWORK.apply(w, X[:1])[0])(stacked(NETWORK, 40))
+    assert np.allclose(np.sort(block.mean.ravel()), np.sort(np.asarray(f).ravel()), atol=1e-6)
+
+
+def test_fewer_draws_are_spread_over_the_chains():
+    draws = Draw(Weights({"at": np.arange(12.0).reshape(3, 4)}))
+    kept = [float(Samples(draws).draw(KEY, i, 6).weights.params["at"]) for i in range(6)]
+    assert len(set(kept)) == 6
+    assert {int(k) // 4 for k in kept} == {0, 1, 2}
+
+
+@pytest.mark.parametrize(
+    ("x", "settings", "said"),
+    [
+        (X[:, 0], {}, r"x\[:, None\]"),
+        (np.zeros((3, 5)), {}, r"rows of shape \(5,\)"),
+        (np.full((3, 2), np.nan), {}, r"row 0 \(counted from 0\)"),
+        (X, {"how": "probit"}, "'linear' or 'draws'; got 'probit'"),
+        (X, {"how": "linear"}, "needs a Gaussian posterior"),
+        (X, {"draws": 0}, "at least 1; got 0"),
+        (X, {"draws": 2.5}, "at least 1; got 2.5"),
+        (X, {"draws": True}, "at least 1; got True"),
+    ],
+)
+def test_unusable_arguments_are_refused(x, settings, said):
+    with pytest.raises(ValueError, match=said):
+        predict(KEY, MANY, x, **settings)
