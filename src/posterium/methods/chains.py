@@ -1,7 +1,7 @@
 """Chains: the two phases that Hamiltonian samplers share, warm-up and sampling.
 
-Several chains run side by side under `vmap`, each with its own step size and mass. They move in
-the weights and the free hyper-parameters together, by the log joint of all rows:
+Several chains run side by side, each with its own step size and mass. They move in the weights
+and the free hyper-parameters together, by the log joint of all rows:
 
     log p(w, raw) = log prior(w) + log prior(raw) + sum_i log p(y_i | f(x_i; w))
 """
@@ -194,7 +194,7 @@ def warm_up(
         return chain, adapted, info
 
     keys = jax.random.split(key, trees.leading_size(state.chain))
-    chain, adapted, info = jax.vmap(one)(keys, state.chain, state.adaptation)
+    chain, adapted, info = mcmc.each(one, keys, state.chain, state.adaptation)
     return WarmUpState(chain, state.fixed, adapted, state.taken + 1), info
 
 
@@ -216,7 +216,7 @@ def sample(
         info |= {"step_size": step_size, "log_joint": chain.logdensity}
         return chain, info | {"probe": convergence.function_values(here, weights, probes)}
 
-    chain, info = jax.vmap(one)(keys, state.chain, state.step_size, state.inverse_mass)
+    chain, info = mcmc.each(one, keys, state.chain, state.step_size, state.inverse_mass)
     return replace(state, chain=chain), info
 
 

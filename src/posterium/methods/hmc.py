@@ -21,8 +21,8 @@ from posterium.numerics.mcmc import Adaptation, Trajectory
 class HMC:
     """Draws from the posterior itself, at a known cost a draw.
 
-    Chains side by side do not wait for one another as much as those of `NUTS` do, but the length
-    of trajectories is up to you: about 1.5 posterior sds divided by the step size is a good mean.
+    The length of trajectories is up to you: with the mass adapted, about 1.5 divided by the step
+    size is a good mean number of leapfrog steps. Free hyper-parameters need a prior.
 
     Parameters
     ----------

@@ -22,9 +22,9 @@ from posterium.numerics.mcmc import Adaptation, NoUTurn
 class NUTS:
     """Draws from the posterior itself, for up to some thousand weights and rows.
 
-    All chains wait for the longest of their trajectories. Free hyper-parameters are sampled with
-    the weights and need a prior. Four chains that start apart are what the verdict lives on:
-    with one, or with all started at one point, it sees less.
+    On accelerators all chains wait for the longest of their trajectories. Free hyper-parameters are
+    sampled with the weights and need a prior. Four chains that start apart are what the verdict
+    lives on: with one, or with all started at one point, it sees less.
 
     Parameters
     ----------
