@@ -12,7 +12,7 @@ _HOME = {
     "enable_compilation_cache": "driver.cache",
     "predict": "posterior.predict",
     "save": "posterior.store",
-    "load": "posterior.store",
+    "load": "tables.load",
     "Fit": "posterior.fit",
     "Verdict": "posterior.fit",
     "Model": "model.model",

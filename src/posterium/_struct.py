@@ -20,7 +20,12 @@ def static(**options: Any) -> Any:
     return dataclasses.field(metadata={"static": True}, **options)
 
 
-@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static))
+def transient() -> Any:
+    """Declare a field, None when absent, that is neither written to files nor used to predict."""
+    return dataclasses.field(default=None, metadata={"transient": True})
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static, transient))
 def struct(cls: type[T]) -> type[T]:
     """Make a class a frozen dataclass, register it as a pytree and as a storable record."""
     made: Any = dataclasses.dataclass(frozen=True)(cls)
@@ -50,5 +55,19 @@ def is_record(value: Any) -> bool:
 
 
 def fields(record: Any) -> dict[str, Any]:
-    """Return the fields of a record by name, in order of declaration."""
-    return {f.name: getattr(record, f.name) for f in dataclasses.fields(record)}
+    """Return the fields of a record by name, in order of declaration, without transient ones."""
+    kept = (f for f in dataclasses.fields(record) if not f.metadata.get("transient"))
+    return {f.name: getattr(record, f.name) for f in kept}
+
+
+def bare(tree: Any) -> Any:
+    """Return a tree of records without the contents of their transient fields."""
+    if isinstance(tree, dict):
+        return {key: bare(value) for key, value in tree.items()}
+    if type(tree) in (list, tuple):
+        return type(tree)(bare(item) for item in tree)
+    if not is_record(tree):
+        return tree
+    inner = {name: bare(value) for name, value in fields(tree).items()}
+    gone = {f.name: None for f in dataclasses.fields(tree) if f.metadata.get("transient")}
+    return replace(tree, **inner, **gone)

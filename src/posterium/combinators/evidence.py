@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from posterium._struct import static, struct
+from posterium._struct import replace, static, struct
 from posterium.driver.protocol import NO_BATCHES, Info, Method, Phase
 from posterium.methods.polish import newton_step
 from posterium.model import hyper
@@ -54,7 +54,7 @@ class Evidence:
                 "Evidence expects a model with free hyper-parameters; this one has none. "
                 "Mark them, for example Normal(precision=learn(1.0))."
             )
-        inner = self.of.phases(model, data)
+        inner = _settled(self.of).phases(model, data)
         rounds = 1 if getattr(self.of, "closed_form", False) else self.rounds
         return (*inner, Tune(self.steps)) * rounds + inner
 
@@ -75,6 +75,11 @@ def differences(loss: Any, raws: jax.Array) -> tuple[jax.Array, ...]:
     ahead, behind = jnp.split(slopes[1:], 2)
     curvature = (ahead - behind) / (2 * STEP)
     return values[0], slopes[0], 0.5 * (curvature + curvature.T)
+
+
+def _settled(method: Any) -> Any:
+    """Return the method with all free hyper-parameters held while it looks for weights."""
+    return replace(method, held="all") if hasattr(method, "held") else method
 
 
 @struct
@@ -139,6 +144,7 @@ class Tune(Phase):
             loss, state.raws, state.damping, differences
         )
         raws = jnp.clip(raws, state.origin - REACH, state.origin + REACH)
+        gain = jnp.where(jnp.isfinite(gain) & jnp.all(raws == state.raws), 0, gain)
         info = {"objective": -value, "gradient_norm": jnp.linalg.norm(slope), "raws": raws}
         return TuneState(state.posterior, raws, state.origin, damping, gain), info
 
@@ -156,7 +162,7 @@ class Tune(Phase):
         moved = np.abs(info["raws"][-1] - info["raws"][0])
         if np.any(moved >= REACH - 3):
             reason = "A hyper-parameter ran to the bound of its tuning, a factor of a million."
-            advice = "The data do not identify it: fix it, or give it a prior."
+            advice = "The data do not bound it (no noise, or no signal): fix it, or give it a prior."
             return Verdict("warned", (reason,), (advice,))
         if len(info["gradient_norm"]) < self.steps:
             return Verdict()

@@ -69,11 +69,13 @@ def _check_scale(what: str, hyper: Any, low: float) -> None:
             raise ValueError(f"{what} must be finite and {bound}; got {given}.")
 
 
-def _outputs(model: Model, data: Data) -> Any:
-    def forward(key: jax.Array, x: Any) -> Any:
-        return model.network.apply(model.network.init(key, x), x)[0]
+@jax.jit
+def _forward(network: Any, key: jax.Array, x: Any) -> jax.Array:
+    return network.apply(network.init(key, x), x)[0]
 
-    return jax.eval_shape(forward, jax.random.key(0), data.x)
+
+def _outputs(model: Model, data: Data) -> Any:
+    return jax.eval_shape(_forward, model.network, jax.random.key(0), data.x)
 
 
 def _check_classes(model: Model, data: Data, outputs: int, likelihood: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from posterium._struct import replace, static, struct
+from posterium._struct import replace, static, struct, transient
 from posterium.model import hyper
 from posterium.model.model import Model
 from posterium.model.weights import Weights
@@ -95,7 +95,7 @@ class GaussianPosterior(Posterior):
     mean: Weights
     covariance: Covariance
     how: str = static(default="draws")
-    curvature: Any = None
+    curvature: Any = transient()
 
     def draw(self, key: jax.Array, index: jax.Array, count: int) -> Draw:
         mean, unravel = trees.ravel(self.mean.params)
@@ -144,7 +144,9 @@ class Samples(Posterior):
         )
 
     def draw(self, key: jax.Array, index: jax.Array, count: int) -> Draw:
-        return trees.index(self.flat(), (index * self.size() // count) % self.size())
+        chains, kept = jax.tree.leaves(self.draws)[0].shape[:2]
+        turn, turns = index // chains, -(-count // chains)
+        return trees.index(self.draws, (index % chains, turn * kept // turns % kept))
 
     def mode(self) -> Weights:
         return jax.tree.map(lambda leaf: leaf[0], self.flat().weights)

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from posterium._struct import bare, replace
 from posterium.model.model import Model
 from posterium.posterior.components import ClassComponents, GaussianComponents
 from posterium.posterior.fit import Fit
@@ -61,6 +62,7 @@ def predict(
     ValueError
         When `draws`, `how`, `max_bytes` or the shape of x is not usable.
     """
+    fit = replace(fit, posterior=bare(fit.posterior))
     how = how or default_how(fit.posterior)
     each = _draws_each(fit, draws, how)
     with jax.enable_x64(fit.precision == "float64"):
