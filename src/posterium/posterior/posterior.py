@@ -144,9 +144,11 @@ class Samples(Posterior):
         )
 
     def draw(self, key: jax.Array, index: jax.Array, count: int) -> Draw:
+        # Chains take turns, each thinned evenly: any count holds as much of one as of another.
         chains, kept = jax.tree.leaves(self.draws)[0].shape[:2]
         turn, turns = index // chains, -(-count // chains)
-        return trees.index(self.draws, (index % chains, turn * kept // turns % kept))
+        at = index % chains, turn * kept // turns % kept
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf)[at], self.draws)
 
     def mode(self) -> Weights:
         return jax.tree.map(lambda leaf: leaf[0], self.flat().weights)
