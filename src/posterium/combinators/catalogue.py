@@ -38,6 +38,9 @@ DEEP = (32, 32, 32)
 SHALLOW = (50,)
 """Hidden layer where a whole posterior is sought."""
 
+NARROW = (16,)
+"""Hidden layer where every step goes over all rows many times."""
+
 SMALL = 4000
 """Up to so many rows, a table gets small batches."""
 
@@ -186,11 +189,13 @@ ENTRIES: dict[str, Entry] = {
         "draws from the posterior by Hamiltonian Monte Carlo, four chains",
         lambda rows: HMC(),
         noise=_sampled_noise,
+        hidden=NARROW,
     ),
     "nuts": Entry(
         "draws from the posterior by the no-U-turn sampler, four chains",
-        lambda rows: NUTS(),
+        lambda rows: NUTS(warmup=500, draws=500),
         noise=_sampled_noise,
+        hidden=NARROW,
     ),
 }
 

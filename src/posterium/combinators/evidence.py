@@ -59,6 +59,9 @@ class Evidence:
         return (*inner, Tune(self.steps)) * rounds + inner
 
 
+STILL = 1e-9
+"""A hyper-parameter whose logarithm moves by less than this has arrived, or is at its bound."""
+
 STEP = 1e-4
 """Step of the differences of gradients, in the logarithm of a hyper-parameter."""
 
@@ -144,7 +147,8 @@ class Tune(Phase):
             loss, state.raws, state.damping, differences
         )
         raws = jnp.clip(raws, state.origin - REACH, state.origin + REACH)
-        gain = jnp.where(jnp.isfinite(gain) & jnp.all(raws == state.raws), 0, gain)
+        still = jnp.max(jnp.abs(raws - state.raws)) < STILL
+        gain = jnp.where(jnp.isfinite(gain) & still, 0, gain)
         info = {"objective": -value, "gradient_norm": jnp.linalg.norm(slope), "raws": raws}
         return TuneState(state.posterior, raws, state.origin, damping, gain), info
 
