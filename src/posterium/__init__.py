@@ -51,7 +51,7 @@ _HOME = {
     "Subset": "combinators.subset",
 }
 
-__all__ = [*_HOME, "__version__"]  # noqa: PLE0604
+__all__ = [*_HOME, "__version__"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,13 +1,25 @@
 import jax
 import numpy as np
 import pytest
+from tests.bits import same
+from tests.driver.problems import DATA, KEY, MODEL
 
-from posterium import MAP, Ensemble, Evidence, Exact, Flat, Gaussian, Linear, Model, Normal, fit, learn
+from posterium import (
+    MAP,
+    Ensemble,
+    Evidence,
+    Exact,
+    Flat,
+    Gaussian,
+    Linear,
+    Model,
+    Normal,
+    fit,
+    learn,
+)
 from posterium.combinators.ensemble import grouped
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import Mixture
-from tests.bits import same
-from tests.driver.problems import DATA, KEY, MODEL
 
 SHORT = MAP(steps=40, batch_size=5)
 

@@ -2,11 +2,23 @@ import jax
 import numpy as np
 import pytest
 from scipy import optimize, stats
-
-from posterium import MAP, Evidence, Exact, Fourier, Gaussian, HalfNormal, Linear, Model, Normal
-from posterium import as_data, fit, learn
-from posterium.model import hyper
 from tests.driver.problems import KEY
+
+from posterium import (
+    MAP,
+    Evidence,
+    Exact,
+    Fourier,
+    Gaussian,
+    HalfNormal,
+    Linear,
+    Model,
+    Normal,
+    as_data,
+    fit,
+    learn,
+)
+from posterium.model import hyper
 
 RNG = np.random.default_rng(8)
 X = RNG.normal(size=(30, 2))
@@ -26,7 +38,9 @@ def model(precision=1.0, noise=1.0, **prior):
 
 
 def values(found):
-    return float(hyper.value(found.model.prior.precision)), float(hyper.value(found.model.likelihood.scale))
+    return float(hyper.value(found.model.prior.precision)), float(
+        hyper.value(found.model.likelihood.scale)
+    )
 
 
 def slope(found):

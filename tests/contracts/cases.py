@@ -147,7 +147,9 @@ LIKELIHOODS: dict[str, LikelihoodCase] = {
     "Categorical": LikelihoodCase(Categorical(), RAW.reshape(2, 3), 3),
 }
 
-PARAMS = {"layers": [{"bias": np.array([0.3, -0.2]), "kernel": np.array([[0.1, 0.5], [-1.0, 0.4]])}]}
+PARAMS = {
+    "layers": [{"bias": np.array([0.3, -0.2]), "kernel": np.array([[0.1, 0.5], [-1.0, 0.4]])}]
+}
 PRIORS: dict[str, Any] = {
     "Flat": Flat(),
     "Normal": Normal(3.0, "none"),

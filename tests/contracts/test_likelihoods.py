@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import integrate
+from tests.contracts.cases import LIKELIHOODS
 
 import posterium
-from tests.contracts.cases import LIKELIHOODS
 
 every = pytest.mark.parametrize("name", LIKELIHOODS)
 DRAWS = 40_000
@@ -51,10 +51,15 @@ def test_its_density_integrates_to_one(name):
             total = np.exp(case.likelihood.log_prob(repeated(row, case.targets), y)).sum()
         else:
             mean, variance = (np.asarray(part)[0] for part in case.likelihood.moments(row[None]))
-            grid = [m + 12 * np.sqrt(v) * np.linspace(-1, 1, 1201) for m, v in zip(mean, variance, strict=True)]
+            grid = [
+                m + 12 * np.sqrt(v) * np.linspace(-1, 1, 1201)
+                for m, v in zip(mean, variance, strict=True)
+            ]
             y = np.stack(np.meshgrid(*grid, indexing="ij"), -1)
             f = np.broadcast_to(row, (*y.shape[:-1], len(row)))
-            log_prob = jax.vmap(case.likelihood.log_prob) if y.ndim > 2 else case.likelihood.log_prob
+            log_prob = (
+                jax.vmap(case.likelihood.log_prob) if y.ndim > 2 else case.likelihood.log_prob
+            )
             total = np.exp(log_prob(f, y))
             for axis in reversed(grid):
                 total = integrate.simpson(total, x=axis, axis=-1)

@@ -14,14 +14,13 @@ import jax
 import joblib
 import numpy as np
 import pytest
+from tests.bits import same
+from tests.contracts.cases import DATA, KEY, METHODS, NOISE, PROBE, PROBED, exact_moments
 
 import posterium
 from posterium import Ensemble, fit, load, predict, save
 from posterium._struct import replace
-from posterium.driver.protocol import Method
 from posterium.posterior.posterior import GaussianPosterior
-from tests.bits import same
-from tests.contracts.cases import DATA, KEY, METHODS, NOISE, PROBE, PROBED, exact_moments
 
 ROOT = Path(__file__).parents[2]
 ANSWER = jax.random.key(2)
@@ -45,7 +44,11 @@ def answer(found):
 def test_every_public_method_has_a_case():
     homes = ("methods.", "combinators.")
     public = {n for n, home in posterium._HOME.items() if home.startswith(homes)}
-    settings = {n for n in public if inspect.isclass(found := getattr(posterium, n)) and not hasattr(found, "phases")}
+    settings = {
+        n
+        for n in public
+        if inspect.isclass(found := getattr(posterium, n)) and not hasattr(found, "phases")
+    }
     covered = {name for case in METHODS.values() for name in case.covers}
     assert public - settings <= covered, "add a line to tests/contracts/cases.py"
 

@@ -4,11 +4,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.contracts.cases import KEY, NETWORKS, X
 
 import posterium
 from posterium import MLP, Fourier, Linear, Polynomial
 from posterium.numerics import trees
-from tests.contracts.cases import KEY, NETWORKS, X
 
 every = pytest.mark.parametrize("name", NETWORKS)
 FEATURES = ("Affine", "Polynomial", "Fourier")
@@ -81,9 +81,9 @@ def test_it_is_equal_by_value(name):
 def test_it_has_gradients_under_vmap(name):
     network = NETWORKS[name]
     stacked = jax.vmap(lambda k: network.init(k, X))(jax.random.split(KEY, 2))
-    slope = jax.vmap(jax.grad(lambda p, w: network.apply(posterium.Weights(p, w.state), X)[0].sum()))(
-        stacked.params, stacked
-    )
+    slope = jax.vmap(
+        jax.grad(lambda p, w: network.apply(posterium.Weights(p, w.state), X)[0].sum())
+    )(stacked.params, stacked)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slope))
 
 
@@ -117,7 +117,9 @@ def test_features_of_integers_are_numbers():
     for features in (Polynomial(2), Fourier(4)):
         network = Linear(features)
         rows = np.arange(6).reshape(3, 2)
-        whole, real = (network.apply(network.init(KEY, r), r)[0] for r in (rows, rows.astype(float)))
+        whole, real = (
+            network.apply(network.init(KEY, r), r)[0] for r in (rows, rows.astype(float))
+        )
         assert np.array_equal(whole, real)
         assert whole.dtype == np.float64
 

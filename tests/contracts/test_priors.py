@@ -5,11 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy import integrate, stats
+from tests.contracts.cases import PARAMS, PRIORS
 
 import posterium
 from posterium import Flat, HalfCauchy, HalfNormal, Normal, learn
 from posterium.model import hyper
-from tests.contracts.cases import PARAMS, PRIORS
 
 every = pytest.mark.parametrize("name", PRIORS)
 SCALES = {"HalfNormal": stats.halfnorm, "HalfCauchy": stats.halfcauchy}
@@ -27,7 +27,12 @@ def numbers(prior):
     precision = hyper.value(prior.precision)
     if isinstance(precision, dict):
         layer = precision["layers"][0]
-        return np.concatenate([np.broadcast_to(layer[k], PARAMS["layers"][0][k].shape).ravel() for k in ("bias", "kernel")])
+        return np.concatenate(
+            [
+                np.broadcast_to(layer[k], PARAMS["layers"][0][k].shape).ravel()
+                for k in ("bias", "kernel")
+            ]
+        )
     fan = 2 if prior.scaling == "fan_in" else 1
     return float(precision) * np.array([1, 1, fan, fan, fan, fan])
 
@@ -44,7 +49,11 @@ def test_every_public_prior_has_a_case():
 @every
 def test_its_log_density_is_scipys(name):
     prior = PRIORS[name]
-    expected = 0.0 if isinstance(prior, Flat) else stats.norm.logpdf(weights(), scale=numbers(prior) ** -0.5).sum()
+    expected = (
+        0.0
+        if isinstance(prior, Flat)
+        else stats.norm.logpdf(weights(), scale=numbers(prior) ** -0.5).sum()
+    )
     assert abs(float(prior.log_prob(PARAMS)) - expected) < 1e-12
     terms = jax.tree.leaves(prior.terms(PARAMS))
     assert [np.shape(term) for term in terms] == [(), ()]
@@ -87,7 +96,9 @@ def test_a_precision_of_zero_is_flat_and_adds_nothing():
 
 def test_fan_in_keeps_the_variance_of_a_layer_whatever_its_width():
     for width in (3, 300):
-        precision = Normal(2.0).precision_of({"kernel": jnp.zeros((width, 4)), "bias": jnp.zeros(4)})
+        precision = Normal(2.0).precision_of(
+            {"kernel": jnp.zeros((width, 4)), "bias": jnp.zeros(4)}
+        )
         assert (precision["kernel"] == 2 * width).all()
         assert (precision["bias"] == 2).all()
 
@@ -109,7 +120,9 @@ def test_a_learned_scale_carries_the_jacobian_of_its_coordinate(prior, floor):
         return float(np.exp(hyper.fill(scale, (jnp.asarray(raw),)).log_prior()))
 
     total = integrate.quad(density, -30, 30, limit=200)[0]
-    above = {HalfNormal: stats.halfnorm, HalfCauchy: stats.halfcauchy}[type(prior)].sf(floor, scale=0.7)
+    above = {HalfNormal: stats.halfnorm, HalfCauchy: stats.halfcauchy}[type(prior)].sf(
+        floor, scale=0.7
+    )
     assert abs(total - above) < 1e-6
 
 

@@ -3,10 +3,10 @@
 import sys
 
 import jax
+from tests.driver.problems import DATA, KEY, MODEL
 
 from posterium import MAP, VI, Ensemble, fit, save
 from posterium.driver import fit as loop
-from tests.driver.problems import DATA, KEY, MODEL
 
 METHODS = {
     "ensemble": Ensemble(MAP(steps=6000, batch_size=5, validation=0.2, patience=2000), 2),

@@ -3,11 +3,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.bits import same
+from tests.driver.problems import DATA, KEY, MODEL, X, Y
 
 from posterium import MAP, Exact, Gaussian, Linear, Model, Normal, Stream, as_data, fit
 from posterium.driver.batches import FullData, Shuffled, Streamed, source
-from tests.bits import same
-from tests.driver.problems import DATA, KEY, MODEL, X, Y
 
 LINEAR = Model(Linear(), Normal(2.0, "none"), Gaussian(0.3))
 WEIGHT = np.arange(1, len(X) + 1) / 4

@@ -1,6 +1,7 @@
 import jax
 import numpy as np
 import pytest
+from tests.driver.problems import DATA, KEY, MODEL, X, Y
 
 from posterium import (
     MAP,
@@ -17,7 +18,6 @@ from posterium import (
     fit,
     learn,
 )
-from tests.driver.problems import DATA, KEY, MODEL, X, Y
 
 LABELS = as_data(X, np.arange(len(X)) % 3)
 
@@ -39,7 +39,11 @@ def model(outputs, likelihood):
         (model(3, Categorical()), as_data(X, np.arange(23) % 3 - 1), "got -1 to 1"),
         (Model(MODEL.network, Normal(-1.0), Gaussian()), DATA, "precision of the prior must be"),
         (Model(MODEL.network, Normal(np.nan), Gaussian()), DATA, "precision of the prior must be"),
-        (Model(MODEL.network, Normal(), Gaussian(0.0)), DATA, "noise scale must be finite and above"),
+        (
+            Model(MODEL.network, Normal(), Gaussian(0.0)),
+            DATA,
+            "noise scale must be finite and above",
+        ),
         (model(1, Gaussian()), Stream(lambda: iter([(X, np.arange(23))]), 23, 23), "of numbers"),
     ],
 )

@@ -3,13 +3,13 @@ import threading
 import jax
 import numpy as np
 import pytest
+from tests.bits import same
+from tests.driver.problems import DATA, KEY, MODEL, SINGLE, STOPPED, X, Y
 
 from posterium import MAP, Ensemble, Gaussian, Model, Normal, Weights, as_data, fit, predict
 from posterium._struct import replace
 from posterium.driver import fit as loop
 from posterium.driver import program
-from tests.bits import same
-from tests.driver.problems import DATA, KEY, MODEL, SINGLE, STOPPED, X, Y
 
 COMPILED: list[float] = []
 jax.monitoring.register_event_duration_secs_listener(
@@ -19,7 +19,9 @@ BREAKING = MAP(steps=90, batch_size=5, learning_rate=1e30, optimiser="sgd", sche
 
 
 @pytest.mark.parametrize("method", [SINGLE, STOPPED], ids=["single", "stopped early"])
-@pytest.mark.parametrize(("probe", "seconds", "longest"), [(1, 1e9, 4096), (7, 1e-9, 4096), (32, 1.0, 11)])
+@pytest.mark.parametrize(
+    ("probe", "seconds", "longest"), [(1, 1e9, 4096), (7, 1e-9, 4096), (32, 1.0, 11)]
+)
 def test_the_length_of_a_chunk_changes_no_bit(monkeypatch, method, probe, seconds, longest):
     whole = fit(KEY, MODEL, DATA, method)
     monkeypatch.setattr(loop, "PROBE_STEPS", probe)
@@ -137,7 +139,9 @@ def test_a_fit_holds_numpy_arrays_of_its_precision_and_leaves_jax_as_it_was(prec
 
 
 def test_a_start_is_where_the_fit_starts():
-    weights = Weights(jax.tree.map(np.ones_like, fit(KEY, MODEL, DATA, SINGLE).posterior.mode().params))
+    weights = Weights(
+        jax.tree.map(np.ones_like, fit(KEY, MODEL, DATA, SINGLE).posterior.mode().params)
+    )
     still = replace(SINGLE, learning_rate=0.0)
     assert same(fit(KEY, MODEL, DATA, still, start=weights).posterior.mode(), weights)
 

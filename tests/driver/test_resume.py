@@ -9,15 +9,28 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from tests.bits import same
+from tests.driver.problems import DATA, KEY, MODEL, SINGLE, STOPPED, X, Y
 
-from posterium import MAP, MLP, Ensemble, Evidence, Exact, Gaussian, HalfNormal, Linear, Model
-from posterium import Normal, as_data, fit, learn
+from posterium import (
+    MAP,
+    MLP,
+    Ensemble,
+    Evidence,
+    Exact,
+    Gaussian,
+    HalfNormal,
+    Linear,
+    Model,
+    Normal,
+    as_data,
+    fit,
+    learn,
+)
 from posterium._struct import replace
 from posterium.driver import fit as loop
 from posterium.driver.checkpoint import CheckpointMismatch
 from posterium.driver.watch import Interrupted
-from tests.bits import same
-from tests.driver.problems import DATA, KEY, MODEL, SINGLE, STOPPED, X, Y
 
 ROOT = Path(__file__).parents[2]
 LINEAR = Model(Linear(), Normal(learn(1.0), "none"), Gaussian(learn(0.5)))
@@ -60,7 +73,9 @@ def test_a_fit_that_dies_again_and_again_ends_with_the_same_bits(tmp_path, metho
     deaths = 0
     for after in (0, 1, 2, 5, 3, 4, 1000):
         try:
-            found = fit(KEY, model, DATA, method, checkpoint=tmp_path / "c", callbacks=[dying(after)])
+            found = fit(
+                KEY, model, DATA, method, checkpoint=tmp_path / "c", callbacks=[dying(after)]
+            )
             break
         except Killed:
             deaths += 1
@@ -93,7 +108,9 @@ def test_a_signal_stops_at_the_end_of_the_chunk_and_the_fit_goes_on_later(tmp_pa
     with pytest.raises(Interrupted, match="phase descent after step 9"):
         fit(KEY, MODEL, DATA, SINGLE, checkpoint=folder, callbacks=[interrupt])
     steps = []
-    resumed = fit(KEY, MODEL, DATA, SINGLE, checkpoint=folder, callbacks=[lambda r: steps.append(r.step)])
+    resumed = fit(
+        KEY, MODEL, DATA, SINGLE, checkpoint=folder, callbacks=[lambda r: steps.append(r.step)]
+    )
     assert steps[0] == 16
     assert same(resumed, fit(KEY, MODEL, DATA, SINGLE))
 

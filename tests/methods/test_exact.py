@@ -172,7 +172,10 @@ def agree(one, other, tolerance=1e-10):
 
 def test_rows_in_any_order_give_the_same_posterior():
     order = RNG.permutation(17)
-    agree(fit(KEY, MODEL, as_data(X, Y), Exact()), fit(KEY, MODEL, as_data(X[order], Y[order]), Exact()))
+    agree(
+        fit(KEY, MODEL, as_data(X, Y), Exact()),
+        fit(KEY, MODEL, as_data(X[order], Y[order]), Exact()),
+    )
 
 
 def test_doubled_rows_are_rows_of_weight_two():
@@ -200,7 +203,12 @@ def test_two_targets_with_noise_of_their_own_are_two_regressions():
     model = Model(Linear(outputs=2), Normal(2.0, "none"), Gaussian(np.array([0.4, 0.9])))
     found = fit(KEY, model, as_data(X, both), Exact())
     alone = [
-        fit(KEY, Model(Linear(), Normal(2.0, "none"), Gaussian(noise)), as_data(X, both[:, j]), Exact())
+        fit(
+            KEY,
+            Model(Linear(), Normal(2.0, "none"), Gaussian(noise)),
+            as_data(X, both[:, j]),
+            Exact(),
+        )
         for j, noise in enumerate([0.4, 0.9])
     ]
     assert abs(found.log_evidence - sum(one.log_evidence for one in alone)) < 1e-10
@@ -233,7 +241,9 @@ def test_other_features_solve_their_own_normal_equations(features):
         design = np.asarray(features.evaluate(found.posterior.mean.state, X))
     precision = 2 * np.eye(design.shape[1]) + design.T @ design / 0.16
     assert np.allclose(moments(found)[1], np.linalg.inv(precision), rtol=1e-9)
-    assert np.allclose(moments(found)[0], np.linalg.solve(precision, design.T @ Y / 0.16), rtol=1e-8)
+    assert np.allclose(
+        moments(found)[0], np.linalg.solve(precision, design.T @ Y / 0.16), rtol=1e-8
+    )
 
 
 def test_fourier_features_approach_the_squared_exponential_process():
@@ -252,7 +262,9 @@ def test_prediction_is_the_closed_form_and_adds_up():
     design = np.column_stack([np.ones(5), X[:5]])
     mean, covariance = moments(found)
     assert np.allclose(answer.mean[:, 0], design @ mean, rtol=1e-12)
-    assert np.allclose(answer.epistemic_var[:, 0], np.sum(design @ covariance * design, 1), rtol=1e-11)
+    assert np.allclose(
+        answer.epistemic_var[:, 0], np.sum(design @ covariance * design, 1), rtol=1e-11
+    )
     assert np.allclose(answer.aleatoric_var, 0.16, rtol=1e-12)
     assert np.allclose(answer.sd**2, answer.aleatoric_var + answer.epistemic_var, rtol=1e-12)
     with jax.enable_x64(True):
@@ -286,7 +298,9 @@ def test_the_stored_regressions_on_public_tables_are_met(name):
     assert abs(found.log_evidence - stored["log_evidence"]) < 1e-8
     answer = predict(KEY, found, x_test)
     assert np.allclose(answer.mean[:5, 0], stored["test_mean_first5"], rtol=1e-9)
-    assert np.allclose(answer.epistemic_var[:5, 0], stored["test_epistemic_variance_first5"], rtol=1e-9)
+    assert np.allclose(
+        answer.epistemic_var[:5, 0], stored["test_epistemic_variance_first5"], rtol=1e-9
+    )
     density = np.mean(answer.log_prob(y_test))
     assert abs(density - stored["test_mean_log_density_standardised"]) < 1e-9
 

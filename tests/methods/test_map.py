@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.driver.problems import KEY, MODEL, X, Y
 
 from posterium import (
     MAP,
@@ -19,10 +20,10 @@ from posterium import (
     learn,
 )
 from posterium._struct import replace, struct
-from posterium.methods.optimise import OPTIMISERS, SCHEDULES
+from posterium.driver import fit as loop
 from posterium.model.prior import precision_from_weight_decay
+from posterium.phases.descent import OPTIMISERS, SCHEDULES
 from posterium.posterior.posterior import Mixture, Point
-from tests.driver.problems import KEY, MODEL, X, Y
 
 N = len(X)
 DESIGN = np.column_stack([np.ones(N), X])
@@ -155,7 +156,9 @@ def score(found, weights):
 
 
 def stopped(data, method, **settings):
-    return fit(KEY, MODEL, replace(data, validation=VALIDATION), method, precision="float64", **settings)
+    return fit(
+        KEY, MODEL, replace(data, validation=VALIDATION), method, precision="float64", **settings
+    )
 
 
 def test_early_stopping_returns_the_best_weights_and_waits_its_patience():
@@ -205,6 +208,20 @@ def test_members_stop_each_at_its_own_step_as_they_would_alone():
         gaps = jax.tree.map(lambda a, b: np.abs(a - b).max(), weights, found.posterior)
         assert max(jax.tree.leaves(gaps)) < 1e-9
         assert abs(model.likelihood.scale.raw - found.model.likelihood.scale.raw) < 1e-9
+
+
+def test_a_member_that_is_done_keeps_its_state_until_all_are(monkeypatch):
+    monkeypatch.setattr(loop, "PROBE_STEPS", 1)
+    monkeypatch.setattr(loop, "CHUNK_SECONDS", 1e-9)
+    states = []
+    method = Ensemble(replace(WATCHED, patience=5, validation=0.2), 3)
+    fit(KEY, MODEL, as_data(X, Y), method, callbacks=[lambda report: states.append(report.state)])
+    waited = np.array([state.watch.waited for state in states])
+    params = np.array([state.params["layers"][0]["kernel"][:, 0, 0] for state in states])
+    done = waited[:-1] >= 5
+    moved = params[1:] != params[:-1]
+    assert done.any()
+    assert np.array_equal(moved, ~done)
 
 
 def test_the_network_state_of_the_best_score_is_kept():

@@ -43,7 +43,9 @@ def test_an_operator_is_its_dense_matrix(name):
 
 def test_a_covariance_comes_from_its_inverse():
     precision = FACTOR @ FACTOR.T + np.eye(4)
-    assert np.allclose(from_precision(jnp.asarray(precision)).dense(), np.linalg.inv(precision), rtol=1e-10)
+    assert np.allclose(
+        from_precision(jnp.asarray(precision)).dense(), np.linalg.inv(precision), rtol=1e-10
+    )
 
 
 @every

@@ -37,7 +37,9 @@ def stacked(network, count):
     return jax.tree.map(lambda leaf: np.asarray(leaf) * 3, weights)
 
 
-GAUSSIAN = fitted(GaussianPosterior(Weights({"coefficients": MEAN}), Full(FACTOR), "linear"), LINEAR)
+GAUSSIAN = fitted(
+    GaussianPosterior(Weights({"coefficients": MEAN}), Full(FACTOR), "linear"), LINEAR
+)
 MANY = fitted(
     Samples(Draw(jax.tree.map(lambda a: a.reshape(2, 20, *a.shape[1:]), stacked(NETWORK, 40)))),
     Model(NETWORK, Normal(), Gaussian(np.float32(0.3))),
@@ -50,7 +52,9 @@ CLASSES = fitted(
 MIXED = fitted(
     Mixture(
         Point(stacked(NETWORK, 3)),
-        Model(NETWORK, Normal(np.ones(3, np.float32)), Gaussian(np.array([0.1, 0.5, 2.0], np.float32))),
+        Model(
+            NETWORK, Normal(np.ones(3, np.float32)), Gaussian(np.array([0.1, 0.5, 2.0], np.float32))
+        ),
     ),
     Model(NETWORK, Normal(), Gaussian(np.float32(0.1))),
 )
@@ -124,7 +128,9 @@ def test_a_linear_model_is_predicted_in_closed_form():
 
 
 def test_draws_agree_with_the_closed_form():
-    exact, drawn = (predict(KEY, GAUSSIAN, X[:50], how=how, draws=4000) for how in ("linear", "draws"))
+    exact, drawn = (
+        predict(KEY, GAUSSIAN, X[:50], how=how, draws=4000) for how in ("linear", "draws")
+    )
     se = np.sqrt(exact.epistemic_var / 4000)
     assert (np.abs(drawn.mean - exact.mean) < 5 * se).all()
     assert (np.abs(drawn.epistemic_var / exact.epistemic_var - 1) < 5 * np.sqrt(2 / 4000)).all()

@@ -11,6 +11,7 @@ from typing import Any
 from posterium._struct import replace
 from posterium.combinators.ensemble import Ensemble
 from posterium.combinators.evidence import Evidence
+from posterium.combinators.start import StartFrom
 from posterium.combinators.subset import Subset
 from posterium.driver.protocol import Method
 from posterium.methods.exact import Exact
@@ -122,11 +123,14 @@ def _last_layer(rows: int) -> Subset:
     return Subset(Evidence(Laplace(at=_mode(rows)), rounds=2), rest=descent(rows))
 
 
+def _starts(rows: int) -> Ensemble:
+    """Return modes for chains to start from."""
+    return Ensemble(MAP(steps=2000, batch_size=64 if rows <= SMALL else 256, warmup=0.05), 4)
+
+
 def _vi(rows: int) -> VI:
     small = rows <= SMALL
-    return VI(
-        steps=20_000 if small else 30_000, batch_size=64 if small else 256, init_scale=0.01
-    )
+    return VI(steps=20_000 if small else 30_000, batch_size=64 if small else 256, init_scale=0.01)
 
 
 ENTRIES: dict[str, Entry] = {
@@ -187,13 +191,13 @@ ENTRIES: dict[str, Entry] = {
     ),
     "hmc": Entry(
         "draws from the posterior by Hamiltonian Monte Carlo, four chains",
-        lambda rows: HMC(),
+        lambda rows: StartFrom(HMC(), _starts(rows)),
         noise=_sampled_noise,
         hidden=NARROW,
     ),
     "nuts": Entry(
         "draws from the posterior by the no-U-turn sampler, four chains",
-        lambda rows: NUTS(warmup=500, draws=500),
+        lambda rows: StartFrom(NUTS(warmup=500, draws=500), _starts(rows)),
         noise=_sampled_noise,
         hidden=NARROW,
     ),

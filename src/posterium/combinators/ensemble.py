@@ -4,14 +4,14 @@ Every phase of the method is vmapped over the members; a member that is done kee
 until all are (Lakshminarayanan, Pritzel and Blundell 2017, without adversarial training).
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from posterium._struct import static, struct
-from posterium.driver.protocol import Info, Method, Phase
+from posterium.driver.protocol import Info, Phase
 from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
 from posterium.numerics import trees
@@ -96,9 +96,7 @@ class Members(Phase):
         run = jax.vmap(self.of.init, in_axes=(0, self._model_axis, None, per_member))
         return run(self._keys(key), model, data, start)
 
-    def step(
-        self, key: jax.Array, state: Any, model: Model, batch: Batch
-    ) -> tuple[Any, Info]:
+    def step(self, key: jax.Array, state: Any, model: Model, batch: Batch) -> tuple[Any, Info]:
         def one(key: jax.Array, state: Any, model: Model) -> tuple[Any, Info]:
             new, info = self.of.step(key, state, model, batch)
             return trees.where(self.of.done(state), state, new), info

@@ -11,12 +11,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from posterium._struct import replace, static, struct
-from posterium.driver.protocol import NO_BATCHES, Info, Method, Phase
-from posterium.methods.polish import newton_step
+from posterium.driver.protocol import NO_BATCHES, Info, Phase
 from posterium.model import hyper
 from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
 from posterium.numerics import trees
+from posterium.phases.polish import newton_step
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import GaussianPosterior
 
@@ -166,7 +166,9 @@ class Tune(Phase):
         moved = np.abs(info["raws"][-1] - info["raws"][0])
         if np.any(moved >= REACH - 3):
             reason = "A hyper-parameter ran to the bound of its tuning, a factor of a million."
-            advice = "The data do not bound it (no noise, or no signal): fix it, or give it a prior."
+            advice = (
+                "The data do not bound it (no noise, or no signal): fix it, or give it a prior."
+            )
             return Verdict("warned", (reason,), (advice,))
         if len(info["gradient_norm"]) < self.steps:
             return Verdict()

@@ -11,15 +11,15 @@ import numpy as np
 
 from posterium._struct import replace, static, struct
 from posterium.driver.protocol import NO_BATCHES, Info, Phase
-from posterium.methods.hold import hold
 from posterium.methods.map import MAP
-from posterium.methods.optimise import as_weights
 from posterium.model import hyper
 from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
 from posterium.model.subset import chosen, matching, restricted
 from posterium.model.weights import Weights
 from posterium.numerics import trees
+from posterium.phases.descent import as_weights
+from posterium.phases.hold import hold
 from posterium.posterior.fit import Fit
 
 

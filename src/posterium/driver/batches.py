@@ -34,7 +34,7 @@ class Plan:
     rows: Any
     epoch_end: Any
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: Any) -> Batch:
         """Return the batch of one step of the chunk."""
         rows = None if self.rows is None else self.rows[step]
         part = self.whole if rows is None else self.whole.take(rows)
@@ -158,7 +158,9 @@ class Streamed:
         parts = list(itertools.islice(self._next[1], count))
         self._next = start + count, self._next[1]
         parts += [parts[-1]] * (capacity - count)
-        x, y, weight = (np.concatenate([getattr(p, f) for p in parts]) for f in ("x", "y", "weight"))
+        x, y, weight = (
+            np.concatenate([getattr(p, f) for p in parts]) for f in ("x", "y", "weight")
+        )
         rows = np.arange(capacity * self.batch, dtype=np.int32).reshape(capacity, self.batch)
         whole = replace(self.first, x=x, y=y, weight=weight)
         return Plan(whole, rows, _epoch_ends(start, capacity, self.per_epoch))

@@ -65,7 +65,9 @@ class Journal:
         if directory is not None:
             marks = {name: fingerprint_of(value) for name, value in identity.items()}
             marks |= {"precision": precision, "devices": str(jax.device_count())}
-            marks |= {f"version of {name}": _version(name) for name in ("posterium", "jax", "jaxlib")}
+            marks |= {
+                f"version of {name}": _version(name) for name in ("posterium", "jax", "jaxlib")
+            }
             self._files = Checkpoints(directory, marks)
         self._saved: tuple[dict[str, np.ndarray], dict[str, Any]] | None = None
         self._unwritten: list[Any] = []
@@ -170,7 +172,9 @@ def _fill(template: Any, arrays: dict[str, np.ndarray]) -> Any:
     leaves, structure = jax.tree.flatten(template)
     found = [arrays[f"{i:05d}"] for i in range(len(leaves))]
     keyed = [
-        jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(leaf)) if trees.is_key(leaf) else array
+        jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(leaf))
+        if trees.is_key(leaf)
+        else array
         for leaf, array in zip(leaves, found, strict=True)
     ]
     return jax.tree.unflatten(structure, keyed)

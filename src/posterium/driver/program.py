@@ -15,7 +15,6 @@ from posterium.driver.batches import Plan
 from posterium.driver.protocol import Phase
 from posterium.model.data import Batch, Data
 from posterium.model.model import Model
-from posterium.numerics import trees
 from posterium.posterior.posterior import GaussianPosterior, Mixture
 
 LONGEST_CHUNK = 4096

@@ -33,11 +33,11 @@ class Phase(abc.ABC):
     if TYPE_CHECKING:
 
         @property
-        def name(self) -> str: ...  # noqa: D102
+        def name(self) -> str: ...
         @property
-        def steps(self) -> int: ...  # noqa: D102
+        def steps(self) -> int: ...
         @property
-        def batch_size(self) -> int | None: ...  # noqa: D102
+        def batch_size(self) -> int | None: ...
 
     @abc.abstractmethod
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> State:
@@ -47,9 +47,7 @@ class Phase(abc.ABC):
         """
 
     @abc.abstractmethod
-    def step(
-        self, key: jax.Array, state: State, model: Model, batch: Batch
-    ) -> tuple[State, Info]:
+    def step(self, key: jax.Array, state: State, model: Model, batch: Batch) -> tuple[State, Info]:
         """Return the next state and what to record: scalars by name, the same at every step."""
 
     @abc.abstractmethod

@@ -15,7 +15,6 @@ import numpy as np
 
 from posterium._struct import replace, static, struct
 from posterium.driver.protocol import Info, Phase
-from posterium.methods.optimise import as_weights
 from posterium.model import hyper
 from posterium.model.data import Batch, Data, Stream
 from posterium.model.features import Linear
@@ -25,6 +24,7 @@ from posterium.model.prior import Flat, Normal
 from posterium.model.weights import Weights
 from posterium.numerics import regression
 from posterium.numerics.operators import Full
+from posterium.phases.descent import as_weights
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import GaussianPosterior
 
@@ -42,7 +42,11 @@ class Exact:
     closed_form: ClassVar[bool] = True
 
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
-        for role, kinds in (("network", Linear), ("prior", (Normal, Flat)), ("likelihood", Gaussian)):
+        for role, kinds in (
+            ("network", Linear),
+            ("prior", (Normal, Flat)),
+            ("likelihood", Gaussian),
+        ):
             part = getattr(model, role)
             if not isinstance(part, kinds):
                 raise ValueError(

@@ -18,8 +18,6 @@ import numpy as np
 
 from posterium._struct import replace, static, struct
 from posterium.driver.protocol import Info, Phase
-from posterium.methods.hold import hold
-from posterium.methods.optimise import Descent, Optimiser, as_weights
 from posterium.model import hyper
 from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
@@ -27,6 +25,8 @@ from posterium.model.prior import LOG_2PI
 from posterium.model.weights import Weights
 from posterium.numerics import curvature, trees
 from posterium.numerics.operators import Covariance, Diagonal, from_precision
+from posterium.phases.descent import Descent, Optimiser, as_weights
+from posterium.phases.hold import hold
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import GaussianPosterior
 

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 from posterium._struct import static, struct
 from posterium.driver.protocol import Phase
-from posterium.methods.optimise import Descent, Optimiser, check_settings
-from posterium.methods.polish import Polish
 from posterium.model import hyper
 from posterium.model.data import Data, Stream
 from posterium.model.model import Model
+from posterium.phases.descent import Descent, Optimiser, check_settings
+from posterium.phases.polish import Polish
 
 
 @struct
@@ -97,7 +97,6 @@ class MAP:
             return (descent,)
         return descent, Polish(self.polish, use_prior=self.use_prior)
 
-
     def _refuse_stream(self, data: Stream) -> None:
         if self.polish is not None or (self.validation and data.validation is None):
             raise ValueError(
@@ -107,7 +106,7 @@ class MAP:
             )
 
 
-def MLE(**settings: Any) -> MAP:  # noqa: N802 (reads as the method it is)
+def MLE(**settings: Any) -> MAP:
     """Return the method that maximises the likelihood: `MAP` with the prior left out."""
     return MAP(use_prior=False, **settings)
 

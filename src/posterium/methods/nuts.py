@@ -12,10 +12,10 @@ from typing import Any, ClassVar
 
 from posterium._struct import static, struct
 from posterium.driver.protocol import Phase
-from posterium.methods.chains import Sampling, WarmUp, check, check_settings
 from posterium.model.data import Data
 from posterium.model.model import Model
 from posterium.numerics.mcmc import Adaptation, NoUTurn
+from posterium.phases.chains import Sampling, WarmUp, check, check_settings
 
 
 @struct

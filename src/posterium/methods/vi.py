@@ -16,7 +16,6 @@ import optax
 from posterium._struct import replace, static, struct
 from posterium.driver.protocol import Info, Phase
 from posterium.evaluate.trend import late_rise
-from posterium.methods.optimise import Optimiser, as_weights
 from posterium.model import hyper
 from posterium.model.data import Batch, Data
 from posterium.model.model import Model
@@ -25,6 +24,7 @@ from posterium.model.weights import Weights
 from posterium.numerics import trees
 from posterium.numerics.divergence import gaussian_kl, gaussian_log_prob
 from posterium.numerics.families import FullRank, MeanField
+from posterium.phases.descent import Optimiser, as_weights
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import GaussianPosterior
 

@@ -14,7 +14,6 @@ from posterium._struct import struct
 from posterium.model.hyper import learn, value
 from posterium.model.prior import LOG_2PI
 
-
 LEAST_NOISE = 1e-3
 """Least noise sd that defaults allow: a thousandth of a standardised target's sd."""
 

@@ -87,9 +87,7 @@ class Normal:
 
     def __post_init__(self) -> None:
         if self.scaling not in SCALINGS:
-            raise ValueError(
-                f"scaling must be one of {', '.join(SCALINGS)}; got {self.scaling!r}."
-            )
+            raise ValueError(f"scaling must be one of {', '.join(SCALINGS)}; got {self.scaling!r}.")
 
     def precision_of(self, params: Any) -> Any:
         return jax.tree.map(self._spread, self.precision, params, is_leaf=is_learned)

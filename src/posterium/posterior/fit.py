@@ -32,7 +32,9 @@ class Verdict:
 
     def __str__(self) -> str:
         lines = [self.status]
-        lines += [f"{why} {what}".strip() for why, what in zip(self.reasons, self.advice, strict=True)]
+        lines += [
+            f"{why} {what}".strip() for why, what in zip(self.reasons, self.advice, strict=True)
+        ]
         return "; ".join(lines)
 
     @classmethod

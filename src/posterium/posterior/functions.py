@@ -99,9 +99,7 @@ def _linear(
     return jax.vmap(draw)(index)
 
 
-def linearised(
-    part: GaussianPosterior, model: Model, x: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+def linearised(part: GaussianPosterior, model: Model, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return mean (n, k) and covariance (n, k, k) of the network linearised at the mean.
 
     f(x) = f(x; m) + J(x) (w - m) with w from the posterior; the Jacobian is formed row by row.

@@ -18,9 +18,8 @@ from posterium._struct import bare, replace
 from posterium.model.model import Model
 from posterium.posterior.components import ClassComponents, GaussianComponents
 from posterium.posterior.fit import Fit
-from posterium.posterior.functions import HOWS, Parameters, default_how, members
+from posterium.posterior.functions import HOWS, Parameters, default_how, members, prepare
 from posterium.posterior.functions import parameters as predicted
-from posterium.posterior.functions import prepare
 from posterium.posterior.posterior import GaussianPosterior, Mixture
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
 
@@ -109,7 +108,9 @@ def _draws_each(fit: Fit, draws: int | None, how: str) -> int:
         member = fit.posterior
         while isinstance(member, Mixture):
             member = member.member(0)[0]
-        return max(1, math.ceil(member.default_draws() / (1 if member.default_draws() == 1 else count)))
+        return max(
+            1, math.ceil(member.default_draws() / (1 if member.default_draws() == 1 else count))
+        )
     return math.ceil(draws / count)
 
 
@@ -117,9 +118,7 @@ def _shapes(fit: Fit, key: jax.Array, tile: Any, count: int, how: str) -> Parame
     """Return the shapes of what one tile of rows gives under one draw."""
     run = functools.partial(_tiles, how=how, count=count)
     try:
-        return jax.eval_shape(
-            run, fit.posterior, fit.model, key, jnp.arange(1), tile, jnp.int32(1)
-        )
+        return jax.eval_shape(run, fit.posterior, fit.model, key, jnp.arange(1), tile, jnp.int32(1))
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"x must have the columns that were fitted; the network does not take rows of shape "
@@ -135,7 +134,9 @@ def _inputs(x: Any, fit: Fit) -> np.ndarray:
         return x
     if not np.isfinite(x).all():
         row = int(np.argwhere(~np.isfinite(x))[0][0])
-        raise ValueError(f"x must be finite; row {row} (counted from 0) is not. Drop it or fill it in.")
+        raise ValueError(
+            f"x must be finite; row {row} (counted from 0) is not. Drop it or fill it in."
+        )
     return x.astype(fit.precision)
 
 

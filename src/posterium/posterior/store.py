@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from posterium._struct import RECORDS, record_name, fields, is_record
+from posterium._struct import RECORDS, fields, is_record, record_name
 from posterium.numerics.trees import flatten, is_key, overlay
 from posterium.posterior import container
 from posterium.posterior.container import FileError, PathLike

@@ -10,12 +10,12 @@ from jax.scipy.linalg import cho_factor, cho_solve
 
 from posterium._struct import replace, static, struct
 from posterium.driver.protocol import Info, Phase
-from posterium.methods.optimise import as_weights
 from posterium.model import hyper
 from posterium.model.data import Batch, Data
 from posterium.model.model import Model
 from posterium.model.weights import Weights
 from posterium.numerics import trees
+from posterium.phases.descent import as_weights
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import Point
 
@@ -150,8 +150,6 @@ def lbfgs_step(loss: Any, vector: jax.Array, memory: Any) -> tuple[Any, ...]:
     solver = optax.lbfgs()
     value, slope = optax.value_and_grad_from_state(loss)(vector, state=memory)
     updates: Any
-    updates, memory = solver.update(
-        slope, memory, vector, value=value, grad=slope, value_fn=loss
-    )
+    updates, memory = solver.update(slope, memory, vector, value=value, grad=slope, value_fn=loss)
     moved: Any = optax.apply_updates(vector, updates)
     return moved, value, slope, memory, jnp.abs(0.5 * slope @ (moved - vector))

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from posterium._struct import replace, static, struct
@@ -62,7 +61,9 @@ class Optimiser:
 
     def __post_init__(self) -> None:
         if self.name not in OPTIMISERS:
-            raise ValueError(f"optimiser must be one of {', '.join(OPTIMISERS)}; got {self.name!r}.")
+            raise ValueError(
+                f"optimiser must be one of {', '.join(OPTIMISERS)}; got {self.name!r}."
+            )
         if self.schedule not in SCHEDULES:
             raise ValueError(
                 f"schedule must be one of {', '.join(SCHEDULES)}; got {self.schedule!r}."
@@ -237,9 +238,7 @@ class Descent(Phase):
             return jnp.zeros((), bool)
         return state.watch.waited >= self.patience
 
-    def end(
-        self, state: DescentState, kept: Any, model: Model, data: Data
-    ) -> tuple[Point, Model]:
+    def end(self, state: DescentState, kept: Any, model: Model, data: Data) -> tuple[Point, Model]:
         latest = state.params, state.raws, state.state
         params, raws, kept = latest if state.watch is None else chosen(state.watch, latest)
         return Point(Weights(params, kept)), hyper.fill(model, raws)
@@ -259,7 +258,9 @@ def fitted_part(watch: Watch, batch: Batch) -> Data:
     """Return a batch without its held-out rows, as a part of the rows that are fitted."""
     if batch.whole.validation is not None:
         return batch.part
-    here = watch.mask if batch.rows is None else jnp.where(batch.rows >= 0, watch.mask[batch.rows], 0)
+    here = (
+        watch.mask if batch.rows is None else jnp.where(batch.rows >= 0, watch.mask[batch.rows], 0)
+    )
     size = jnp.sum(watch.mask * batch.whole.weight)
     return replace(batch.part, weight=batch.part.weight * here, size=size)
 
@@ -276,4 +277,6 @@ def check(watch: Watch, state: DescentState, model: Model, batch: Batch) -> Watc
     better = score > watch.score
     best = trees.where(better, (state.params, state.raws, state.state), watch.best)
     waited = jnp.where(better, 0, watch.waited + 1)
-    return replace(watch, best=best, score=jnp.maximum(score, watch.score), latest=score, waited=waited)
+    return replace(
+        watch, best=best, score=jnp.maximum(score, watch.score), latest=score, waited=waited
+    )

@@ -1,0 +1,1 @@
+"""Phases that several methods share: descent, polish, chains."""

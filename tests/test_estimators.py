@@ -1,0 +1,166 @@
+import copy
+import pickle
+
+import joblib
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from posterium import MAP, BayesianClassifier, BayesianRegressor, Ensemble, load
+from posterium.estimators import ConvergenceWarning, FitFailed
+from posterium.phases.polish import Polish
+
+RNG = np.random.default_rng(6)
+X = RNG.normal(size=(40, 2)) * [3.0, 0.1] + [10.0, -5.0]
+Y = 100 + 5 * X[:, 0] + 20 * X[:, 1] + RNG.normal(size=40)
+LABELS = np.where(X[:, 0] > 10, "high", "low")
+THREE = np.array(["c", "a", "b"])[np.digitize(X[:, 0], [9, 11])]
+QUICK = Ensemble(MAP(steps=150, learning_rate=0.05), 2)
+
+
+def regressor(**settings):
+    return BayesianRegressor(method=QUICK, **settings)
+
+
+def classifier(**settings):
+    return BayesianClassifier(method=QUICK, **settings)
+
+
+PROBE = X[::7]
+
+
+def said(model):
+    if isinstance(model, BayesianClassifier):
+        return model.predict_proba(PROBE)
+    return np.stack(model.predict(PROBE, return_std=True))
+
+
+MODELS = {
+    "regressor": (regressor, Y),
+    "classifier": (classifier, LABELS),
+    "three": (classifier, THREE),
+}
+every = pytest.mark.parametrize("name", MODELS)
+
+
+@every
+def test_copies_and_files_answer_alike_before_and_after_the_first_prediction(name, tmp_path):
+    make, y = MODELS[name]
+    model = make().fit(X, y)
+    joblib.dump(model, tmp_path / "joblib")
+    twins = [
+        pickle.loads(pickle.dumps(model)),
+        copy.deepcopy(model),
+        joblib.load(tmp_path / "joblib"),
+    ]
+    expected = said(model)
+    twins += [pickle.loads(pickle.dumps(model)), copy.deepcopy(model), clone(model).fit(X, y)]
+    for twin in twins:
+        assert np.array_equal(said(twin), expected)
+    model.save(tmp_path / "model")
+    loaded = load(tmp_path / "model")["model"].predict(PROBE)
+    mean = loaded.probs if name != "regressor" else np.stack([loaded.mean, loaded.sd])
+    assert np.array_equal(mean, expected)
+
+
+@every
+def test_a_second_fit_is_as_the_first_and_another_seed_is_not(name):
+    make, y = MODELS[name]
+    model = make().fit(X, y)
+    first = said(model)
+    assert np.array_equal(said(model.fit(X, y)), first)
+    assert not np.array_equal(said(make(random_state=1).fit(X, y)), first)
+
+
+def test_predictions_are_in_the_units_of_the_target():
+    model = regressor().fit(X, Y)
+    moved = regressor().fit(X, 1000 * Y - 7)
+    mean, sd = model.predict(PROBE, return_std=True)
+    assert model.score(X, Y) > 0.9
+    assert np.allclose(moved.predict(PROBE), 1000 * mean - 7, rtol=1e-3)
+    assert np.allclose(moved.predict(PROBE, return_std=True)[1], 1000 * sd, rtol=1e-2)
+    gap = model.log_score(X, Y) - moved.log_score(X, 1000 * Y - 7)
+    assert abs(gap - np.log(1000)) < 1e-2
+
+
+def test_the_interval_holds_its_share():
+    model = regressor().fit(X, Y)
+    low, high = model.predict_interval(X, level=0.9)
+    assert 0.75 < np.mean((low <= Y) & (high >= Y)) <= 1
+    wide = model.predict_interval(X, level=0.99)
+    assert (wide[0] < low).all()
+    assert (wide[1] > high).all()
+
+
+def test_classes_come_back_as_labels_in_their_order():
+    model = classifier().fit(X, THREE)
+    assert model.classes_.tolist() == ["a", "b", "c"]
+    probs = model.predict_proba(X)
+    assert probs.shape == (40, 3)
+    assert np.allclose(probs.sum(1), 1, atol=1e-12)
+    assert (model.predict(X) == model.classes_[probs.argmax(1)]).all()
+    assert model.score(X, THREE) > 0.85
+    index = np.searchsorted(model.classes_, THREE)
+    expected = np.log(probs[np.arange(40), index]).mean()
+    assert abs(model.log_score(X, THREE) - expected) < 1e-12
+
+
+def test_a_column_of_two_targets_keeps_its_shape():
+    both = np.column_stack([Y, -Y])
+    mean, sd = regressor().fit(X, both).predict(PROBE, return_std=True)
+    assert mean.shape == sd.shape == (len(PROBE), 2)
+
+
+def test_repeated_rows_are_rows_of_weight_two():
+    weight = np.ones(40)
+    weight[:7] = 2
+    repeated = np.concatenate([np.arange(40), np.arange(7)])
+    exact = BayesianRegressor(method="exact")
+    one = exact.fit(X, Y, sample_weight=weight).predict(PROBE, return_std=True)
+    other = clone(exact).fit(X[repeated], Y[repeated]).predict(PROBE, return_std=True)
+    assert np.allclose(one, other, rtol=1e-8)
+
+
+def test_inputs_are_left_alone():
+    x, y = X.copy(), Y.copy()
+    regressor().fit(x, y).predict(x)
+    assert np.array_equal(x, X)
+    assert np.array_equal(y, Y)
+
+
+def test_a_failed_fit_raises_and_a_doubtful_one_warns():
+    wild = MAP(steps=30, learning_rate=1e30, optimiser="sgd")
+    with pytest.raises(FitFailed, match="not finite at step"):
+        BayesianRegressor(method=wild).fit(X, Y)
+    short = MAP(steps=1, polish="newton")
+    object.__setattr__(short, "phases", lambda model, data: (Polish("newton", steps=1),))
+    with pytest.warns(ConvergenceWarning, match="still gaining"):
+        BayesianRegressor(method=short, precision="float64").fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"method": "maximum"}, "method for regression must be one of"),
+        ({"method": 3}, "or a method such as MAP"),
+        ({"likelihood": "poisson"}, "likelihood for regression must be one of"),
+        ({"random_state": -1}, "must not be negative"),
+    ],
+)
+def test_unknown_settings_are_refused_with_those_there_are(settings, said):
+    with pytest.raises(ValueError, match=said):
+        BayesianRegressor(**settings).fit(X, Y)
+
+
+def test_a_classifier_refuses_what_it_cannot_do():
+    with pytest.raises(ValueError, match="method for classification must be one of"):
+        BayesianClassifier(method="exact").fit(X, LABELS)
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        classifier().fit(X, np.full(40, "one"))
+
+
+def test_a_fit_is_there_before_anything_is_asked():
+    from sklearn.exceptions import NotFittedError
+
+    with pytest.raises(NotFittedError):
+        regressor().predict(X)
