@@ -1,5 +1,6 @@
 import copy
 import pickle
+from typing import ClassVar
 
 import joblib
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from sklearn.base import clone
 
 from posterium import MAP, BayesianClassifier, BayesianRegressor, Ensemble, load
+from posterium._struct import struct
 from posterium.estimators import ConvergenceWarning, FitFailed
 from posterium.phases.polish import Polish
 
@@ -16,6 +18,16 @@ Y = 100 + 5 * X[:, 0] + 20 * X[:, 1] + RNG.normal(size=40)
 LABELS = np.where(X[:, 0] > 10, "high", "low")
 THREE = np.array(["c", "a", "b"])[np.digitize(X[:, 0], [9, 11])]
 QUICK = Ensemble(MAP(steps=150, learning_rate=0.05), 2)
+
+
+@struct
+class Short:
+    """A descent and a polish of one step each: never at the mode."""
+
+    precision: ClassVar[str] = "float64"
+
+    def phases(self, model, data):
+        return Descent(steps=1), Polish(steps=1)
 
 
 def regressor(**settings):
@@ -132,10 +144,8 @@ def test_a_failed_fit_raises_and_a_doubtful_one_warns():
     wild = MAP(steps=30, learning_rate=1e30, optimiser="sgd")
     with pytest.raises(FitFailed, match="not finite at step"):
         BayesianRegressor(method=wild).fit(X, Y)
-    short = MAP(steps=1, polish="newton")
-    object.__setattr__(short, "phases", lambda model, data: (Polish("newton", steps=1),))
     with pytest.warns(ConvergenceWarning, match="still gaining"):
-        BayesianRegressor(method=short, precision="float64").fit(X, Y)
+        BayesianRegressor(method=Short(), likelihood="gaussian").fit(X, Y)
 
 
 @pytest.mark.parametrize(

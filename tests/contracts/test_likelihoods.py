@@ -1,4 +1,4 @@
-"""Every likelihood: densities that integrate to 1, draws that agree with them, Fisher information."""
+"""Every likelihood: densities that integrate to 1, draws that agree, Fisher information."""
 
 import jax
 import jax.numpy as jnp

@@ -156,9 +156,8 @@ def score(found, weights):
 
 
 def stopped(data, method, **settings):
-    return fit(
-        KEY, MODEL, replace(data, validation=VALIDATION), method, precision="float64", **settings
-    )
+    data = replace(data, validation=VALIDATION)
+    return fit(KEY, MODEL, data, method, precision="float64", **settings)
 
 
 def test_early_stopping_returns_the_best_weights_and_waits_its_patience():
