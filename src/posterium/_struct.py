@@ -20,9 +20,9 @@ def static(**options: Any) -> Any:
     return dataclasses.field(metadata={"static": True}, **options)
 
 
-def transient() -> Any:
+def transient(**options: Any) -> Any:
     """Declare a field, None when absent, that is neither written to files nor used to predict."""
-    return dataclasses.field(default=None, metadata={"transient": True})
+    return dataclasses.field(metadata={"transient": True}, **options)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static, transient))

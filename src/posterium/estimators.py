@@ -12,13 +12,13 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
+# pyrefly: ignore[missing-module-attribute]
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from posterium.combinators import catalogue
 from posterium.model.likelihood import LEAST_NOISE
 from posterium.posterior import store
 from posterium.posterior.fit import Fit
-from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
 from posterium.tables.fitted import fit_table
 from posterium.tables.scaling import noise_floor
 
@@ -99,8 +99,11 @@ class _BayesianEstimator(BaseEstimator):
         """Log evidence in nats of the standardised data; NaN where the method has none."""
         return self.fit_.log_evidence
 
-    def predict_dist(self, X: Any) -> RegressionPredictive | ClassPredictive:
-        """Return the predictive distribution at inputs X (n, d), in the target's units."""
+    def predict_dist(self, X: Any) -> Any:
+        """Return the predictive distribution at inputs X (n, d), in the target's units.
+
+        A `RegressionPredictive` or a `ClassPredictive`.
+        """
         check_is_fitted(self, "fitted_")
         X = validate_data(self, X, reset=False, dtype=np.float64)
         return self.fitted_.predict(X)

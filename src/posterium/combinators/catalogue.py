@@ -79,7 +79,7 @@ class Entry:
     """
 
     summary: str
-    make: Callable[[int], Method]
+    make: Callable[[int], Any]
     tasks: tuple[str, ...] = ("regression", "classification")
     noise: Callable[[float], Any] = HeteroscedasticGaussian
     precision: Callable[[], Any] = lambda: 1.0
@@ -99,7 +99,7 @@ def tuned() -> Any:
 def descent(rows: int, **settings: Any) -> MAP:
     """Return the descent that suits a table of so many rows, stopped early on a tenth of them."""
     small = rows <= SMALL
-    given = {
+    given: dict[str, Any] = {
         "steps": 4000 if small else 8000,
         "batch_size": 64 if small else 256,
         "warmup": 0.05,
@@ -241,8 +241,8 @@ def resolve(
     likelihood = _likelihood(task, likelihood, entry, targets, floor)
     outputs = likelihood.outputs(targets)
     if network is None:
-        linear = entry.hidden is None
-        network = Linear(Affine(), outputs) if linear else MLP(outputs, entry.hidden, "silu")
+        wide = entry.hidden
+        network = Linear(Affine(), outputs) if wide is None else MLP(outputs, wide, "silu")
     if prior is None:
         scaling = "none" if isinstance(network, Linear) else "fan_in"
         prior = Normal(entry.precision(), scaling)

@@ -114,7 +114,8 @@ class Streamed:
 
     def _pass(self) -> Iterator[Data]:
         """Return the batches of one pass; a batch is given out when the next one was seen."""
-        rows, total, held = 0, 0.0, None
+        rows, total = 0, 0.0
+        held: Any = None
         for x, y, *rest in self.stream.batches():
             weight = np.asarray(rest[0] if rest else np.ones(len(x)))
             full = min(self.batch, self.stream.rows - rows)

@@ -1,6 +1,7 @@
 r"""Bayesian linear regression on fixed features, in closed form.
 
-.. math:: p(w \mid y) = N(\sigma^{-2} S \Phi^T y,\, S), \quad S^{-1} = \Lambda + \sigma^{-2} \Phi^T \Phi
+.. math:: p(w \mid y) = N(\sigma^{-2} S \Phi^T y,\, S), \quad
+   S^{-1} = \Lambda + \sigma^{-2} \Phi^T \Phi
 
 with :math:`\Phi` the features, :math:`\Lambda` the prior precision and :math:`\sigma` the noise sd
 (Bishop 2006, equations 3.50 to 3.54 and 3.86). Solved by QR, in the space of the rows when there

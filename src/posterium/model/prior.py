@@ -73,8 +73,8 @@ class Normal:
         weight); in one over squared weight units. `learn(...)` marks it as free. An entry of 0 is
         flat (improper) and adds nothing to the log density.
     scaling
-        ``"fan_in"`` multiplies the precision of every array with at least two axes by the number of its
-        inputs, so that the variance of a layer's output does not grow with its width;
+        ``"fan_in"`` multiplies the precision of every array with at least two axes by the number
+        of its inputs, so that the variance of a layer's output does not grow with its width;
         ``"none"`` takes it as it stands.
 
     Notes

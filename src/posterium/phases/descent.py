@@ -27,7 +27,7 @@ def check_settings(steps: int, batch_size: int | None, validation: float = 0.0) 
     """Refuse settings of a descent that make no sense."""
     if steps < 1 or (batch_size is not None and batch_size < 1) or not 0 <= validation < 1:
         raise ValueError(
-            "Expected steps and batch_size (or None) of at least 1 and validation from 0 to below 1; "
+            "Expected steps and batch_size (or None) of at least 1, validation from 0 to below 1; "
             f"got steps={steps}, batch_size={batch_size}, validation={validation}."
         )
 

@@ -148,8 +148,10 @@ def newton_step(
 def lbfgs_step(loss: Any, vector: jax.Array, memory: Any) -> tuple[Any, ...]:
     """Take one L-BFGS step with a zoom line search."""
     solver = optax.lbfgs()
-    value, slope = optax.value_and_grad_from_state(loss)(vector, state=memory)
+    slope: Any
     updates: Any
+    value, slope = optax.value_and_grad_from_state(loss)(vector, state=memory)
     updates, memory = solver.update(slope, memory, vector, value=value, grad=slope, value_fn=loss)
     moved: Any = optax.apply_updates(vector, updates)
-    return moved, value, slope, memory, jnp.abs(0.5 * slope @ (moved - vector))
+    gain = jnp.abs(0.5 * jnp.vdot(slope, moved - vector))
+    return moved, value, slope, memory, gain

@@ -1,14 +1,16 @@
 """Components: what a likelihood predicts for a block of rows, one distribution a draw.
 
-A record holds s equally weighted draws for n rows as float64 NumPy arrays and knows the formulas of
-their mixture, row by row. A likelihood of another family adds one record with the same methods.
+A record holds s equally weighted draws for n rows as NumPy arrays and knows the formulas of their
+mixture, row by row, in float64. Any memory layout will do; the quickest keeps the draws of a row
+side by side. A likelihood of another family adds one record with the same methods.
 """
 
+import functools
 from dataclasses import dataclass
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
-from scipy.special import entr, logsumexp
+from scipy.special import entr
 
 from posterium.numerics import mixtures
 
@@ -116,9 +118,7 @@ class GaussianComponents:
 
     def rows(self, start: int, stop: int) -> "GaussianComponents":
         """Return the components of some of the rows, without a copy."""
-        part = slice(start, stop)
-        extra = np.asarray(self.function_variance)[:, part]
-        return GaussianComponents(self.mean[:, part], self.variance[:, part], extra)
+        return _rows(self, start, stop)
 
     def moments(self) -> Moments:
         """Return mean, aleatoric and epistemic variance, (n, k), by the law of total variance."""
@@ -162,9 +162,8 @@ class GaussianComponents:
 
     def _marginals(self) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and sd as rows of mixtures, (n * k, s)."""
-        draws = self.shape[0]
-        mean, sd = self.mean.reshape(draws, -1), self._sd().reshape(draws, -1)
-        return np.ascontiguousarray(mean.T), np.ascontiguousarray(sd.T)
+        mean, sd = _draws_last(self.mean), _draws_last(self._sd())
+        return mean.reshape(-1, mean.shape[-1]), sd.reshape(-1, sd.shape[-1])
 
 
 @dataclass(frozen=True)
@@ -187,22 +186,22 @@ class ClassComponents:
     log_probs: np.ndarray
 
     def __post_init__(self) -> None:
-        """Bring the field to float64, check it, and take the rounding of its sums out."""
-        log_probs = np.asarray(self.log_probs, np.float64)
+        """Check the field; it stays in the precision it came in."""
+        log_probs = np.asarray(self.log_probs)
         if log_probs.ndim != 3:
             raise ValueError(
                 "Expected log probabilities of shape (draws, rows, classes); "
                 f"got {log_probs.shape}."
             )
-        total = logsumexp(log_probs, axis=2, keepdims=True)
-        sound = np.abs(total) <= 1e-3
+        object.__setattr__(self, "log_probs", log_probs)
+        total = _over_classes(np.exp(part) for part in np.moveaxis(log_probs, 2, 0))
+        sound = np.abs(total - 1) <= 1e-3
         if not sound.all():
             raise ValueError(
                 "Expected log probabilities whose exponentials sum to 1 over the classes; "
-                f"{int((~sound).any(axis=(0, 2)).sum())} of {log_probs.shape[1]} rows have another "
+                f"{int((~sound).any(axis=0).sum())} of {log_probs.shape[1]} rows have another "
                 "sum or are not finite. Probabilities go in by ClassComponents.from_probs(p)."
             )
-        object.__setattr__(self, "log_probs", log_probs - total)
 
     @classmethod
     def from_probs(cls, probs: np.ndarray) -> "ClassComponents":
@@ -222,31 +221,57 @@ class ClassComponents:
 
     def rows(self, start: int, stop: int) -> "ClassComponents":
         """Return the components of some of the rows, without a copy."""
-        return ClassComponents(self.log_probs[:, start:stop])
+        return _rows(self, start, stop)
 
     def probs(self) -> np.ndarray:
         """Return the probabilities averaged over draws, (n, c)."""
-        return _over_draws(np.exp(self.log_probs))
+        return _over_draws(self._scaled()[0])
 
     def expected_entropy(self) -> np.ndarray:
         """Return the entropy of a draw averaged over draws, (n,), in nats."""
-        return _over_draws(entr(np.exp(self.log_probs)).sum(axis=2))
+        probs, _ = self._scaled()
+        return _over_draws(_over_classes(entr(part) for part in np.moveaxis(probs, 2, 0)))
 
     def log_prob(self, y: np.ndarray) -> np.ndarray:
         """Return the log probability of each row's class index y (n,): (n,), in nats."""
-        chosen = self.log_probs[:, np.arange(len(y)), y]
+        _, total = self._scaled()
+        chosen = self.log_probs[:, np.arange(len(y)), y] - np.log(total)
         return mixtures.log_mean_exp(np.ascontiguousarray(chosen.T))
 
     def sample(self, generator: np.random.Generator, index: np.ndarray) -> np.ndarray:
         """Draw a class from component index[i] for each i and row: (n, len(index))."""
         level = generator.random((self.shape[1], len(index)))
-        steps = np.cumsum(np.exp(self.log_probs), axis=2)[:, :, :-1]
+        steps = np.cumsum(self._scaled()[0], axis=2)[:, :, :-1]
         below = np.zeros(level.shape, np.int64)
         for step in np.moveaxis(steps, 2, 0):
             below += level >= step[index].T
         return below
 
+    def _scaled(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return probabilities that sum to 1, (s, n, c), and what they were divided by, (s, n)."""
+        probs = np.exp(np.asarray(self.log_probs, np.float64))
+        total = _over_classes(np.moveaxis(probs, 2, 0))
+        return probs / total[:, :, None], total
 
-def _over_draws(values: np.ndarray | float) -> np.ndarray:
+
+def _rows(whole: Any, start: int, stop: int) -> Any:
+    """Return the components of some rows: views that were checked with the whole."""
+    part = object.__new__(type(whole))
+    for name, value in vars(whole).items():
+        object.__setattr__(part, name, value[:, start:stop])
+    return part
+
+
+def _over_classes(parts: Any) -> np.ndarray:
+    """Add arrays one after another: an order that does not depend on their shape."""
+    return functools.reduce(np.add, parts)
+
+
+def _draws_last(values: np.ndarray) -> np.ndarray:
+    """Bring the draws, first in the shape, side by side in memory."""
+    return np.ascontiguousarray(np.moveaxis(values, 0, -1))
+
+
+def _over_draws(values: np.ndarray) -> np.ndarray:
     """Average over the first axis, in an order that does not depend on the number of rows."""
-    return np.ascontiguousarray(np.moveaxis(np.asarray(values), 0, -1)).mean(axis=-1)
+    return _draws_last(values).mean(axis=-1)

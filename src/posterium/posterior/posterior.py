@@ -95,7 +95,7 @@ class GaussianPosterior(Posterior):
     mean: Weights
     covariance: Covariance
     how: str = static(default="draws")
-    curvature: Any = transient()
+    curvature: Any = transient(default=None)
 
     def draw(self, key: jax.Array, index: jax.Array, count: int) -> Draw:
         mean, unravel = trees.ravel(self.mean.params)

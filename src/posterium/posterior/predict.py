@@ -68,7 +68,7 @@ def predict(
         x = _inputs(x, fit)
         tile = jax.ShapeDtypeStruct((1, TILE, *x.shape[1:]), x.dtype)
         shapes = _shapes(fit, key, tile, each, how)
-    outputs = shapes[0].shape[-1]
+    outputs = shapes[0].shape[2]
     row_bytes = 8 * members(fit.posterior) * each * outputs * len(shapes)
     if row_bytes * TILE > max_bytes:
         raise ValueError(
@@ -152,45 +152,46 @@ def _tiles(
     how: str,
     count: int,
 ) -> Parameters:
-    """Predict the first `used` of some tiles of rows, (t, 256, ...), under a group of draws."""
+    """Predict the first `used` of some tiles of rows, (t, 256, ...), under a group of draws.
+
+    The draws come last: (t, 256, k, s).
+    """
     functions = prepare(posterior, model, key, index, count, how)
 
     def one(i: jax.Array) -> Parameters:
-        return predicted(functions, key, index, tiles[i], how)
+        found = predicted(functions, key, index, tiles[i], how)
+        return jax.tree.map(lambda part: jnp.moveaxis(part, 0, -1), found)
 
     def body(i: jax.Array, found: Parameters) -> Parameters:
-        return jax.tree.map(lambda all_, new: all_.at[:, i].set(new), found, one(i))
+        return jax.tree.map(lambda all_, new: all_.at[i].set(new), found, one(i))
 
     shapes = jax.eval_shape(one, 0)
-    empty = [jnp.zeros((s.shape[0], len(tiles), *s.shape[1:]), s.dtype) for s in shapes]
+    empty = [jnp.zeros((len(tiles), *s.shape), s.dtype) for s in shapes]
     return jax.lax.fori_loop(0, used, body, tuple(empty))
 
 
 def _block(key: jax.Array, fit: Fit, x: np.ndarray, count: int, how: str) -> list[np.ndarray]:
-    """Return the predicted parameters of one block of rows under all draws, (s, n, k) each."""
+    """Return the predicted parameters of one block of rows under all draws, (s, n, k) each.
+
+    In memory the draws of a row and output are side by side.
+    """
     used = max(1, math.ceil(len(x) / TILE))
     held = 1 << (used - 1).bit_length()
     tiles = np.zeros((held * TILE, *x.shape[1:]), x.dtype)
     tiles[: len(x)] = x
     tiles = tiles.reshape(held, TILE, *x.shape[1:])
     size = min(GROUP, count)
-    groups = []
+    each = members(fit.posterior)
+    whole: list[np.ndarray] = []
     with jax.enable_x64(fit.precision == "float64"):
         for start in range(0, count, size):
             index = jnp.arange(start, start + size)
             found = _tiles(
                 fit.posterior, fit.model, key, index, tiles, jnp.int32(used), how=how, count=count
             )
-            kept = min(size, count - start)
-            groups.append([_untiled(np.asarray(part), size, kept, len(x)) for part in found])
-    joined = [np.concatenate(parts, axis=1) for parts in zip(*groups, strict=True)]
-    return [part.reshape(-1 if len(x) else len(part) * count, *part.shape[2:]) for part in joined]
-
-
-def _untiled(found: np.ndarray, size: int, kept: int, rows: int) -> np.ndarray:
-    """Turn (m * g, t, 256, k) into (m, g', n, k): without padded draws and padded rows."""
-    k = found.shape[-1]
-    if found.shape[0] % size:
-        size = kept = 1
-    flat = found.reshape(-1, size, found.shape[1] * TILE, k)
-    return flat[:, :kept, :rows]
+            groups = [np.asarray(part).reshape(-1, part.shape[2], each, size) for part in found]
+            whole = whole or [np.empty((len(x), *g.shape[1:3], count), g.dtype) for g in groups]
+            for all_, group in zip(whole, groups, strict=True):
+                part = all_[..., start : start + size]
+                part[:] = group[: len(x), ..., : part.shape[-1]]
+    return [np.moveaxis(part.reshape(*part.shape[:2], each * count), -1, 0) for part in whole]

@@ -273,16 +273,9 @@ class ClassPredictive(Predictive[ClassComponents]):
     """The predictive distribution of class indices 0 to c - 1; entropies are in nats."""
 
     @cached_property
-    def _averages(self) -> np.ndarray:
-        def ask(block: ClassComponents) -> np.ndarray:
-            return np.column_stack([block.probs(), block.expected_entropy()])
-
-        return self._reduce(ask)
-
-    @property
     def probs(self) -> np.ndarray:
         """Class probabilities averaged over draws, (n, c)."""
-        return self._averages[:, :-1]
+        return self._reduce(lambda block: block.probs())
 
     @property
     def label(self) -> np.ndarray:
@@ -294,10 +287,10 @@ class ClassPredictive(Predictive[ClassComponents]):
         """Entropy of `probs`, (n,): the whole uncertainty."""
         return entr(self.probs).sum(axis=1)
 
-    @property
+    @cached_property
     def aleatoric_entropy(self) -> np.ndarray:
         """Entropy of a draw averaged over draws, (n,): the part that more data leave."""
-        return self._averages[:, -1]
+        return self._reduce(lambda block: block.expected_entropy())
 
     @property
     def mutual_information(self) -> np.ndarray:
