@@ -153,5 +153,5 @@ def lbfgs_step(loss: Any, vector: jax.Array, memory: Any) -> tuple[Any, ...]:
     value, slope = optax.value_and_grad_from_state(loss)(vector, state=memory)
     updates, memory = solver.update(slope, memory, vector, value=value, grad=slope, value_fn=loss)
     moved: Any = optax.apply_updates(vector, updates)
-    gain = jnp.abs(0.5 * jnp.vdot(slope, moved - vector))
+    gain = 0.5 * jnp.abs(jnp.sum(jnp.asarray(slope) * (moved - vector)))
     return moved, value, slope, memory, gain
