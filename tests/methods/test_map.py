@@ -224,7 +224,8 @@ def test_a_member_that_is_done_keeps_its_state_until_all_are(monkeypatch):
 
 
 def test_the_network_state_of_the_best_score_is_kept():
-    found = fit(KEY, Model(Counter(), Flat(), Gaussian(0.5)),
-                replace(as_data(X, Y), validation=VALIDATION), WATCHED, precision="float64")  # fmt: skip
+    data = replace(as_data(X, Y), validation=VALIDATION)
+    model = Model(Counter(), Flat(), Gaussian(0.5))
+    found = fit(KEY, model, data, WATCHED, precision="float64")
     held_out = found.info["descent"]["held_out"]
     assert found.posterior.mode().state == np.argmax(held_out) + 1
