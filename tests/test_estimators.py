@@ -10,6 +10,7 @@ from sklearn.base import clone
 from posterium import MAP, BayesianClassifier, BayesianRegressor, Ensemble, load
 from posterium._struct import struct
 from posterium.estimators import ConvergenceWarning, FitFailed
+from posterium.phases.descent import Descent
 from posterium.phases.polish import Polish
 
 RNG = np.random.default_rng(6)

@@ -112,7 +112,7 @@ def descent(rows: int, **settings: Any) -> MAP:
 def _mode(rows: int) -> MAP:
     """Return a descent that comes near a mode of all rows."""
     small = rows <= SMALL
-    return MAP(steps=10_000, batch_size=None if small else 512, warmup=0.05)
+    return MAP(steps=5000, batch_size=None if small else 512, warmup=0.05)
 
 
 def _laplace(rows: int) -> Evidence:
