@@ -5,7 +5,8 @@
 
 FOLDER holds one folder a table with `data.csv.gz` and `splits.npz`. Each fit runs in a fresh
 process on one core, without a persistent compilation cache; its seconds are those of the
-processor, compilation included, imports not. Results are appended to a file, a line a fit, and what stands there is not run again.
+processor, compilation included, imports not. Results are appended to a file, a line a fit, and
+what stands there is not run again.
 """
 
 import argparse

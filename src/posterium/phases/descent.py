@@ -17,7 +17,7 @@ from posterium.model.data import Batch, Data
 from posterium.model.model import Model
 from posterium.model.weights import Weights
 from posterium.numerics import trees
-from posterium.posterior.posterior import Point
+from posterium.posterior.posterior import Mixture, Point
 
 OPTIMISERS = ("adam", "sgd", "momentum", "rmsprop")
 SCHEDULES = ("constant", "cosine", "linear")
@@ -246,7 +246,14 @@ class Descent(Phase):
 
 def as_weights(start: Any) -> Weights:
     """Return weights to start from: weights as they are, or the mode of a posterior."""
-    return start if isinstance(start, Weights) else start.mode()
+    if isinstance(start, Weights):
+        return start
+    if isinstance(start, Mixture):
+        raise ValueError(
+            f"Expected one set of weights to start from; got an ensemble of {start.size()} members. "
+            "Put this method into an Ensemble of as many, or start from one member."
+        )
+    return start.mode()
 
 
 def chosen(watch: Watch, latest: Any) -> Any:
