@@ -1,7 +1,7 @@
 """Predictions: from a fit and inputs to a predictive distribution, in bounded memory.
 
-Rows go through in tiles of 256 and draws in groups of 16, each tile by the same program, so a
-row's answer does not depend on its company; the byte budget decides only how much of the answer
+Rows go through in tiles of 256 and draws in groups of 16, each tile the same way, so that a row's
+answer does not depend on its company; the byte budget decides only how much of the answer
 is held at a time.
 """
 
@@ -25,7 +25,9 @@ from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
 
 TILE = 256
 GROUP = 16
-BLOCK_BYTES = 2**28
+MAX_BYTES = 2**28
+BLOCK_BYTES = 2**25
+"""Blocks no larger than this are the quickest: their memory is used again by the next one."""
 
 
 def predict(
@@ -35,7 +37,7 @@ def predict(
     *,
     draws: int | None = None,
     how: str | None = None,
-    max_bytes: int = BLOCK_BYTES,
+    max_bytes: int = MAX_BYTES,
 ) -> RegressionPredictive | ClassPredictive:
     """Return the predictive distribution at inputs x.
 
@@ -75,7 +77,8 @@ def predict(
             f"{TILE} rows of {each} draws need {row_bytes * TILE:,} bytes; max_bytes is "
             f"{max_bytes:,}. Raise max_bytes, or ask for fewer draws."
         )
-    rows = max_bytes // row_bytes // TILE * TILE
+    tiles = max(1, min(max_bytes, BLOCK_BYTES) // (row_bytes * TILE))
+    rows = TILE << tiles.bit_length() - 1
     classes = fit.model.likelihood.task == "classification"
 
     def blocks() -> Iterator[Any]:
@@ -115,10 +118,10 @@ def _draws_each(fit: Fit, draws: int | None, how: str) -> int:
 
 
 def _shapes(fit: Fit, key: jax.Array, tile: Any, count: int, how: str) -> Parameters:
-    """Return the shapes of what one tile of rows gives under one draw."""
+    """Return the shapes of what one tile of rows gives."""
     run = functools.partial(_tiles, how=how, count=count)
     try:
-        return jax.eval_shape(run, fit.posterior, fit.model, key, jnp.arange(1), tile, jnp.int32(1))
+        return jax.eval_shape(run, fit.posterior, fit.model, key, tile, jnp.int32(1))
     except (TypeError, ValueError) as error:
         raise ValueError(
             f"x must have the columns that were fitted; the network does not take rows of shape "
@@ -145,29 +148,45 @@ def _tiles(
     posterior: Any,
     model: Model,
     key: jax.Array,
-    index: jax.Array,
     tiles: jax.Array,
     used: jax.Array,
     *,
     how: str,
     count: int,
 ) -> Parameters:
-    """Predict the first `used` of some tiles of rows, (t, 256, ...), under a group of draws.
+    """Predict the first `used` of some tiles of rows, (t, 256, ...), under all draws.
 
-    The draws come last: (t, 256, k, s).
+    The draws of each of m members come last, padded to whole groups: (t, 256, k, m, s).
     """
-    functions = prepare(posterior, model, key, index, count, how)
+    each, size = members(posterior), min(GROUP, count)
+    groups = math.ceil(count / size)
 
-    def one(i: jax.Array) -> Parameters:
-        found = predicted(functions, key, index, tiles[i], how)
-        return jax.tree.map(lambda part: jnp.moveaxis(part, 0, -1), found)
+    def drawn(group: jax.Array) -> tuple[jax.Array, tuple[Any, Model]]:
+        index = group * size + jnp.arange(size)
+        return index, prepare(posterior, model, key, index, count, how)
 
-    def body(i: jax.Array, found: Parameters) -> Parameters:
-        return jax.tree.map(lambda all_, new: all_.at[i].set(new), found, one(i))
+    def one(index: jax.Array, functions: tuple[Any, Model], tile: jax.Array) -> Parameters:
+        found = predicted(functions, key, index, tile, how)
+        split = (part.reshape(each, size, *part.shape[1:]) for part in found)
+        return tuple(jnp.moveaxis(part, (0, 1), (2, 3)) for part in split)
 
-    shapes = jax.eval_shape(one, 0)
-    empty = [jnp.zeros((len(tiles), *s.shape), s.dtype) for s in shapes]
-    return jax.lax.fori_loop(0, used, body, tuple(empty))
+    def fill(group: jax.Array, whole: Parameters) -> Parameters:
+        index, functions = drawn(group)
+        zero = jnp.zeros_like(group)
+
+        def body(i: jax.Array, whole: Parameters) -> Parameters:
+            at = (i, zero, zero, zero, group * size)
+            found = one(index, functions, tiles[i])
+            return tuple(
+                jax.lax.dynamic_update_slice(all_, part[None], at)
+                for all_, part in zip(whole, found, strict=True)
+            )
+
+        return jax.lax.fori_loop(0, used, body, whole)
+
+    shapes = jax.eval_shape(lambda: one(*drawn(jnp.int32(0)), tiles[0]))
+    whole = [jnp.zeros((len(tiles), *s.shape[:3], groups * size), s.dtype) for s in shapes]
+    return jax.lax.fori_loop(0, jnp.int32(groups), fill, tuple(whole))
 
 
 def _block(key: jax.Array, fit: Fit, x: np.ndarray, count: int, how: str) -> list[np.ndarray]:
@@ -180,18 +199,8 @@ def _block(key: jax.Array, fit: Fit, x: np.ndarray, count: int, how: str) -> lis
     tiles = np.zeros((held * TILE, *x.shape[1:]), x.dtype)
     tiles[: len(x)] = x
     tiles = tiles.reshape(held, TILE, *x.shape[1:])
-    size = min(GROUP, count)
-    each = members(fit.posterior)
-    whole: list[np.ndarray] = []
     with jax.enable_x64(fit.precision == "float64"):
-        for start in range(0, count, size):
-            index = jnp.arange(start, start + size)
-            found = _tiles(
-                fit.posterior, fit.model, key, index, tiles, jnp.int32(used), how=how, count=count
-            )
-            groups = [np.asarray(part).reshape(-1, part.shape[2], each, size) for part in found]
-            whole = whole or [np.empty((len(x), *g.shape[1:3], count), g.dtype) for g in groups]
-            for all_, group in zip(whole, groups, strict=True):
-                part = all_[..., start : start + size]
-                part[:] = group[: len(x), ..., : part.shape[-1]]
-    return [np.moveaxis(part.reshape(*part.shape[:2], each * count), -1, 0) for part in whole]
+        found = _tiles(fit.posterior, fit.model, key, tiles, jnp.int32(used), how=how, count=count)
+    rows = (np.asarray(part).reshape(held * TILE, *part.shape[2:]) for part in found)
+    kept = (part[: len(x), :, :, :count] for part in rows)
+    return [np.moveaxis(p.reshape(*p.shape[:2], p.shape[2] * count), -1, 0) for p in kept]
