@@ -69,6 +69,10 @@ def test_the_links_of_a_page_lead_somewhere(page):
         assert link.startswith("https://") or (page.parent / link).exists(), link
 
 
+def is_method(found):
+    return hasattr(found, "phases") or not inspect.isclass(found)
+
+
 def test_every_option_of_the_command_line_is_explained():
     import typer
 
@@ -89,7 +93,8 @@ def test_every_option_of_the_command_line_is_explained():
 def test_every_method_and_combinator_is_in_the_page_on_choosing():
     text = (ROOT / "docs" / "choosing.md").read_text()
     homes = ("methods.", "combinators.")
-    public = {n for n, home in posterium._HOME.items() if home.startswith(homes)}
-    methods = {n for n in public if not inspect.isclass(getattr(posterium, n)) or hasattr(getattr(posterium, n), "phases")}
-    assert not [n for n in methods if f"`{n}(" not in text]
+    public = {n: getattr(posterium, n) for n, h in posterium._HOME.items() if h.startswith(homes)}
+    settings = {n for n, found in public.items() if not is_method(found)}
+    assert settings == {"KLSchedule"}
+    assert not [n for n in public.keys() - settings if f"`{n}(" not in text]
     assert not [n for n in catalogue.ENTRIES if f"`{n}`" not in text]

@@ -228,7 +228,7 @@ def test_a_flat_prior_is_least_squares():
 
 def test_dependent_features_under_a_flat_prior_fail_with_the_way_out():
     twin = np.column_stack([X[:, 0], X[:, 0]])
-    found = fit(KEY, Model(Linear(), Flat(), Gaussian(0.4)), as_data(twin[:2], Y[:2]), Exact())
+    found = fit(KEY, Model(Linear(), Flat(), Gaussian(0.4)), as_data(twin, Y), Exact())
     assert found.verdict.status == "failed"
     assert "linearly dependent" in found.verdict.reasons[0]
 
@@ -314,3 +314,11 @@ def split_of(name):
     rows = (rows - rows[:count].mean(0)) / rows[:count].std(0)
     parts = rows[:count], rows[count:]
     return [(part[:, :-1], part[:, -1:]) for part in parts]
+
+
+def test_flat_weights_are_refused_where_rows_are_fewer_than_weights():
+    x = np.linspace(-1, 1, 4)[:, None]
+    precision = {"coefficients": np.r_[0.0, np.ones(9)][:, None]}
+    model = Model(Linear(Polynomial(9)), Normal(precision, "none"), Gaussian(0.1))
+    with pytest.raises(ValueError, match="4 rows and 10 weights"):
+        fit(jax.random.key(0), model, as_data(x, x[:, 0]), Exact())

@@ -141,7 +141,7 @@ def test_squeezed_answers_lose_the_axis_of_outputs():
         assert value.shape == (N,), name
     assert found.quantile(np.array([0.2, 0.3])).shape == (2, N)
     assert found.sample(0, 4).shape == (4, N)
-    with pytest.raises(ValueError, match=r"shape \(11,\); got \(11, 2\)"):
+    with pytest.raises(ValueError, match=r"shape \(11, 1\); got \(11, 2\)"):
         found.log_prob(Y)
 
 

@@ -30,6 +30,11 @@ from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import GaussianPosterior
 
 
+DEPENDENT = 1e13
+"""Share that the other features may explain of one, as one over what is left, before it counts
+as one of them."""
+
+
 @struct
 class Exact:
     """The exact posterior of a model that is linear in its weights.
@@ -57,7 +62,21 @@ class Exact:
                 )
         if isinstance(data, Stream):
             return (Solve(data.per_epoch, whole=False),)
+        _refuse_flat(model, data)
         return (Solve(1, whole=True),)
+
+
+def _refuse_flat(model: Model, data: Data) -> None:
+    """Refuse flat weights where there are fewer rows than weights."""
+    like = jax.eval_shape(model.network.init, jax.random.key(0), data.x).params
+    weights = len(like["coefficients"])
+    zeros = jax.tree.map(lambda s: jnp.zeros(s.shape), like)
+    if len(data.x) < weights and not np.all(model.prior.precision_of(zeros)["coefficients"] > 0):
+        raise ValueError(
+            f"Exact expects a prior precision above 0 for every weight where rows are fewer than "
+            f"weights; got {len(data.x)} rows and {weights} weights, some of them flat. Give all a "
+            "precision, or use more rows."
+        )
 
 
 @struct
@@ -127,10 +146,24 @@ class Solve(Phase):
         return curvature.posterior(model), model
 
     def judge(self, info: dict[str, np.ndarray], ended: GaussianPosterior) -> Verdict:
-        if np.isfinite(ended.mean.params["coefficients"]).all():
+        if not dependent(ended):
             return Verdict()
         reason = "The features are linearly dependent and the prior does not decide between them."
         return Verdict("failed", (reason,), ("Give every weight a prior precision above 0.",))
+
+
+def dependent(found: GaussianPosterior) -> bool:
+    """Say whether some combination of weights is decided by neither the data nor the prior.
+
+    The diagonal of the factor R^-1 tells how much of each feature the others leave over.
+    """
+    factor, curvature = np.asarray(found.covariance.factor), found.curvature
+    if not (np.isfinite(factor).all() and np.isfinite(found.mean.params["coefficients"]).all()):
+        return True
+    lengths = np.linalg.norm(curvature.rows[:, : -curvature.outputs], axis=0)
+    spread = lengths * np.abs(np.diag(factor))[:: curvature.outputs]
+    spread = spread[lengths > 0]
+    return bool(len(spread)) and spread.max() > DEPENDENT * spread.min()
 
 
 def weighted_rows(model: Model, weights: Weights, data: Data) -> jax.Array:

@@ -263,9 +263,9 @@ class RegressionPredictive(Predictive[Components]):
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
         y = np.asarray(y, np.float64)
-        expected = self.shape[:1] if self._squeeze else self.shape
-        if y.shape != expected:
-            raise ValueError(f"Expected targets of shape {expected}; got {y.shape}.")
+        one_output = self.shape[1] == 1 and y.shape == self.shape[:1]
+        if y.shape != self.shape and not one_output:
+            raise ValueError(f"Expected targets of shape {self.shape}; got {y.shape}.")
         return y.reshape(self.shape)
 
 
