@@ -8,6 +8,8 @@ from importlib.metadata import version as _version
 from typing import Any
 
 _HOME = {
+    "struct": "_struct",
+    "static": "_struct",
     "fit": "driver.fit",
     "enable_compilation_cache": "driver.cache",
     "predict": "posterior.predict",
@@ -31,6 +33,7 @@ _HOME = {
     "Normal": "model.prior",
     "HalfNormal": "model.prior",
     "HalfCauchy": "model.prior",
+    "precision_from_weight_decay": "model.prior",
     "Gaussian": "model.likelihood",
     "HeteroscedasticGaussian": "model.likelihood",
     "Bernoulli": "model.likelihood",

@@ -12,6 +12,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.multiclass import check_classification_targets
+
 # pyrefly: ignore[missing-module-attribute]
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 

@@ -16,12 +16,14 @@ from posterium.combinators import catalogue
 from posterium.driver.cache import enable_compilation_cache
 from posterium.driver.protocol import Method
 from posterium.model.data import as_data
+from posterium.model.likelihood import LEAST_NOISE
 from posterium.model.model import Model
 from posterium.posterior.fit import Verdict
 from posterium.tables.encode import TableSpec, fit_spec
 from posterium.tables.errors import UserError, plain
 from posterium.tables.fitted import Fitted, fit_table
 from posterium.tables.read import Table, read_table
+from posterium.tables.scaling import noise_floor
 from posterium.tables.write import write_table
 
 
@@ -62,12 +64,13 @@ class Request:
         files.check_outputs(paths, overwrite=self.overwrite, inputs=inputs)
         files.check_folder("--checkpoint", self.checkpoint)
 
-    def plan(self, spec: TableSpec, rows: int) -> tuple[Method, Model]:
-        """Return the method and the model for so many rows, or refuse what was asked for."""
+    def plan(self, spec: TableSpec, y: np.ndarray) -> tuple[Method, Model]:
+        """Return the method and the model for targets y (n,), or refuse what was asked for."""
+        floor = LEAST_NOISE if spec.classes else noise_floor(y, np.ones(len(y)))
         try:
             method, model = catalogue.resolve(
                 spec.task, self.method, None, None, self.likelihood,
-                rows=rows, targets=len(spec.classes) or 1,
+                rows=len(y), targets=len(spec.classes) or 1, floor=floor,
             )  # fmt: skip
         except ValueError as error:
             raise UserError(*halves(error, "Choose one of these.")) from None
@@ -75,7 +78,7 @@ class Request:
 
     def fit(self, spec: TableSpec, x: np.ndarray, y: np.ndarray, folder: str | None) -> Fitted:
         """Fit rows x (n, d) with targets y (n,)."""
-        method, model = self.plan(spec, len(x))
+        method, model = self.plan(spec, y)
         try:
             return fit_table(
                 method, model, x, y, classes=spec.classes, seed=self.seed, draws=self.draws,
@@ -100,7 +103,7 @@ def run(
     x, y = spec.features(table), spec.target(table)
     held, more = held_out(y, spec.classes, request.fraction, request.seed)
     options.check_draws(request.draws, len(spec.classes))
-    method, model = request.plan(spec, int(np.sum(~held)))
+    method, model = request.plan(spec, y[~held])
     _check_plan(method, model, x, y)
     notes = [*table.notes, *notes, *more]
     for text in notes:

@@ -29,7 +29,6 @@ from posterium.phases.descent import as_weights
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import GaussianPosterior
 
-
 DEPENDENT = 1e13
 """Share that the other features may explain of one, as one over what is left, before it counts
 as one of them."""

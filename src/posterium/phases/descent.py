@@ -250,7 +250,7 @@ def as_weights(start: Any) -> Weights:
         return start
     if isinstance(start, Mixture):
         raise ValueError(
-            f"Expected one set of weights to start from; got an ensemble of {start.size()} members. "
+            f"Expected one set of weights to start from; got an ensemble of {start.size()}. "
             "Put this method into an Ensemble of as many, or start from one member."
         )
     return start.mode()
