@@ -151,6 +151,15 @@ def test_a_checkpoint_of_another_fit_is_refused_with_what_differs(tmp_path, chan
         fit(checkpoint=tmp_path / "c", **settings)
 
 
+def test_a_refusal_leaves_the_folder_free_for_the_right_fit(tmp_path):
+    before = fit(KEY, MODEL, DATA, MAP(steps=2), checkpoint=tmp_path / "c")
+    with pytest.raises(CheckpointMismatch) as refusal:
+        fit(KEY, MODEL, DATA, MAP(steps=3), checkpoint=tmp_path / "c")
+    again = fit(KEY, MODEL, DATA, MAP(steps=2), checkpoint=tmp_path / "c")
+    assert same(again, before)
+    del refusal
+
+
 def command(name, folder, out, cache):
     return [sys.executable, "-m", "tests.driver.job", name, str(folder), str(out), str(cache)]
 

@@ -78,7 +78,11 @@ class Journal:
         """Lock the folder and read where the fit stands."""
         if self._files is not None:
             self._files.open()
-            self._saved = self._files.latest()
+            try:
+                self._saved = self._files.latest()
+            except BaseException:
+                self._files.close()
+                raise
         return self
 
     def __exit__(
