@@ -4,6 +4,8 @@ import pytest
 
 from posterium.cli.settings import apply_settings, names
 from posterium.combinators.ensemble import Ensemble
+from posterium.combinators.evidence import Evidence
+from posterium.methods.exact import Exact
 from posterium.methods.map import MAP
 from posterium.methods.vi import VI
 from posterium.tables.errors import UserError
@@ -78,6 +80,12 @@ def test_an_unknown_key_is_refused_with_the_keys_there_are(setting):
 def test_a_value_the_method_refuses_is_told_with_its_reason():
     with pytest.raises(UserError, match="members must be at least 1"):
         apply_settings(Ensemble(MAP(), 5), ["members=0"])
+
+
+def test_a_wrapped_method_without_settings_is_none_itself():
+    assert names(Evidence(Exact())) == ["rounds", "steps"]
+    with pytest.raises(UserError, match="no such setting"):
+        apply_settings(Evidence(Exact()), ["of=1"])
 
 
 def test_names_are_all_paths():

@@ -6,6 +6,7 @@ from tests.driver.problems import KEY
 
 from posterium import (
     MAP,
+    Ensemble,
     Evidence,
     Exact,
     Fourier,
@@ -105,8 +106,15 @@ def test_a_noise_that_the_data_do_not_bound_is_said_to_run_away():
     [
         (Model(Linear(), Normal(), Gaussian(0.3)), Evidence(Exact()), "one has none"),
         (Model(Linear(), Normal(), Gaussian()), Evidence(MAP(steps=2)), "ends with Point"),
+        (Model(Linear(), Normal(), Gaussian()), Evidence(Ensemble(Exact())), r"Ensemble\(Evidence"),
     ],
 )
 def test_what_has_no_evidence_is_refused(believed, method, said):
     with pytest.raises(ValueError, match=said):
         fit(KEY, believed, DATA, method)
+
+
+@pytest.mark.parametrize("settings", [{"steps": 0}, {"rounds": 0}])
+def test_a_tuning_of_no_steps_is_refused(settings):
+    with pytest.raises(ValueError, match="rounds and steps must be at least 1"):
+        Evidence(Exact(), **settings)

@@ -136,6 +136,8 @@ def test_a_fit_gives_the_rest_and_its_noise():
 def test_a_pattern_that_matches_nothing_lists_the_paths():
     with pytest.raises(ValueError, match=r"'head/\*' matches none of: layers/0/bias"):
         fit(KEY, MODEL, DATA, Subset(Laplace(), ("layers/*", "head/*")))
+    with pytest.raises(ValueError, match="must name weights; got none"):
+        Subset(Laplace(), ())
     with pytest.raises(ValueError, match="Linear does not"):
         fit(KEY, Model(Linear(), Normal(), Gaussian()), DATA, Subset(Laplace()))
     with pytest.raises(ValueError, match=r"start=weights"):

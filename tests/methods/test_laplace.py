@@ -329,6 +329,8 @@ def test_what_it_cannot_do_is_refused_with_the_way_out():
         fit(KEY, LINEAR, DATA, Laplace(at=None))
     with pytest.raises(ValueError, match="'full' or 'diagonal'; got 'dense'"):
         Laplace(structure="dense")
+    with pytest.raises(ValueError, match="at least 1; got 0"):
+        Laplace(batch_size=0)
     free = replace(LINEAR, likelihood=HeteroscedasticGaussian(floor=learn(0.1)))
     with pytest.raises(ValueError, match="Fix them at numbers"):
         Laplace().phases(free, DATA)

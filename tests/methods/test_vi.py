@@ -367,6 +367,8 @@ class Cauchy(Flat):
         ({"kl": "exact"}, "kl must be one of"),
         ({"noise": "none"}, "noise must be one of"),
         ({"means": "map"}, "'network', 'zero' or a number"),
+        ({"steps": 0}, "steps and batch_size .* at least 1"),
+        ({"batch_size": 0}, "steps and batch_size .* at least 1"),
         ({"samples": 0}, "samples must be at least 1"),
         ({"average": 1.5}, "average a share"),
         ({"init_scale": 3.0, "max_scale": 2.0}, "below max_scale"),

@@ -46,8 +46,10 @@ def names(method: Any) -> list[str]:
     found = []
     for field in dataclasses.fields(method):
         inner = getattr(method, field.name)
-        nested = names(inner) if dataclasses.is_dataclass(inner) else []
-        found += [f"{field.name}.{name}" for name in nested] or [field.name]
+        if dataclasses.is_dataclass(inner):
+            found += [f"{field.name}.{name}" for name in names(inner)]
+        else:
+            found.append(field.name)
     return found
 
 

@@ -43,6 +43,12 @@ class Evidence:
     rounds: int = static(default=3)
     steps: int = static(default=100)
 
+    def __post_init__(self) -> None:
+        if self.rounds < 1 or self.steps < 1:
+            raise ValueError(
+                f"rounds and steps must be at least 1; got {self.rounds} and {self.steps}."
+            )
+
     @property
     def precision(self) -> str:
         """What the method inside computes in."""
@@ -53,6 +59,12 @@ class Evidence:
             raise ValueError(
                 "Evidence expects a model with free hyper-parameters; this one has none. "
                 "Mark them, for example Normal(precision=learn(1.0))."
+            )
+        if hasattr(self.of, "of"):
+            name = type(self.of).__name__
+            raise ValueError(
+                f"Evidence expects a method itself, Exact() or Laplace(), whose search for weights "
+                f"it can hold; got {name}. Put it inside, as in {name}(Evidence(...))."
             )
         inner = _settled(self.of).phases(model, data)
         rounds = 1 if getattr(self.of, "closed_form", False) else self.rounds

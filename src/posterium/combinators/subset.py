@@ -51,6 +51,8 @@ class Subset:
     def __post_init__(self) -> None:
         if not isinstance(self.paths, str):
             object.__setattr__(self, "paths", tuple(self.paths))
+        if not self.paths:
+            raise ValueError("paths must name weights; got none. Give 'last_layer' or globs.")
 
     @property
     def precision(self) -> str:

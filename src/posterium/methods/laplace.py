@@ -110,6 +110,8 @@ class Laplace:
                 raise ValueError(
                     f"{name} must be {' or '.join(map(repr, known))}; got {getattr(self, name)!r}."
                 )
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(f"batch_size must be None or at least 1; got {self.batch_size}.")
 
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         outputs, weights = _sizes(model, data)

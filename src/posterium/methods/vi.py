@@ -24,7 +24,7 @@ from posterium.model.weights import Weights
 from posterium.numerics import trees
 from posterium.numerics.divergence import gaussian_kl, gaussian_log_prob
 from posterium.numerics.families import FullRank, MeanField
-from posterium.phases.descent import Optimiser, as_weights
+from posterium.phases.descent import Optimiser, as_weights, check_settings
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import GaussianPosterior
 
@@ -124,6 +124,7 @@ class VI:
     precision: ClassVar[str] = "float32"
 
     def __post_init__(self) -> None:
+        check_settings(self.steps, self.batch_size)
         for name, allowed in CHOICES.items():
             if (came := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {came!r}.")
