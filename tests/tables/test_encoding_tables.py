@@ -199,3 +199,9 @@ def test_sizes_near_the_ends_of_float64_neither_warn_nor_fail(table):
     spec, notes = fit_spec(table(column("v", ["1.7e308", "-1.7e308", "5e-324"])), "y")
     assert notes == []
     assert spec.features(table(column("v", ["5e-324", "0"]))).shape == (2, 1)
+
+
+def test_a_target_whose_squares_overflow_is_refused(table):
+    assert 'line 3, column "y": "-2e200" found: a number of at most' in refused(
+        table, "x,y\n1,1\n2,-2e200\n"
+    )

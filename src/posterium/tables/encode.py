@@ -73,6 +73,7 @@ class TableSpec:
             _refuse_words(table, column)
             judge.refuse_text(table, [column])
             judge.refuse_infinite(table, [column])
+            judge.refuse_large(table, column)
             judge.refuse_kind(table, column, "number")
             return column.values
         labels, codes = written_labels(table, column, type(self.classes[0]))

@@ -11,6 +11,8 @@ from posterium.tables.read import Table
 FLAT = 1e-6
 """A feature whose sd is below this part of its largest value counts as constant."""
 FEW_VALUES = 10
+LARGEST = 1e150
+"""Larger targets are refused: their squares are out of float64's range."""
 MANY_ROWS = 20
 """Fewer rows than this show nothing about identifiers or about the number of values."""
 
@@ -61,6 +63,16 @@ def refuse_infinite(table: Table, columns: Sequence[Column]) -> None:
                 f"{_first(table, column, infinite)}: a finite number was expected.",
                 "Correct the cell, or remove its row.",
             )
+
+
+def refuse_large(table: Table, column: Column) -> None:
+    """Refuse numbers whose squares, and so the variances of predictions, overflow."""
+    large = np.abs(column.values) > LARGEST
+    if large.any():
+        raise UserError(
+            f"{_first(table, column, large)}: a number of at most {LARGEST:g} in size expected.",
+            "Correct the cell, or give the target in a larger unit.",
+        )
 
 
 def refuse_kind(table: Table, column: Column, kind: str) -> None:

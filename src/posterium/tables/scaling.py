@@ -29,13 +29,19 @@ class Standardiser:
 
     @classmethod
     def of(cls, columns: np.ndarray, weight: np.ndarray) -> "Standardiser":
-        """Return the map that standardises columns (n, d) under row weights (n,), in float64."""
+        """Return the map that standardises columns (n, d) under row weights (n,), in float64.
+
+        Columns are divided by powers of two near their size first, so that squares stay in range.
+        """
         columns = np.asarray(columns, np.float64)
+        exponents = np.frexp(np.max(np.abs(columns), axis=0))[1]
+        unit = np.ldexp(1.0, exponents - 1)
+        columns = columns / unit
         shift = np.average(columns, axis=0, weights=weight)
         sd = np.sqrt(np.average((columns - shift) ** 2, axis=0, weights=weight))
         flat = np.ptp(columns, axis=0) == 0
         flat |= sd <= CONSTANT * np.max(np.abs(columns), axis=0)
-        return cls(shift, np.where(flat, 1.0, sd))
+        return cls(shift * unit, np.where(flat, 1.0, sd * unit))
 
     @classmethod
     def identity(cls, width: int) -> "Standardiser":
