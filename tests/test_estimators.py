@@ -175,3 +175,11 @@ def test_a_fit_is_there_before_anything_is_asked():
 
     with pytest.raises(NotFittedError):
         regressor().predict(X)
+
+
+def test_a_label_that_was_not_fitted_is_refused_not_scored_as_another():
+    model = classifier().fit(X, LABELS)
+    with pytest.raises(ValueError, match="Expected labels among high, low; got kind"):
+        model.log_score(X[:2], ["high", "kind"])
+    with pytest.raises(ValueError, match="got up"):
+        model.log_score(X[:2], ["up", "low"])

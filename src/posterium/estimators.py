@@ -110,7 +110,10 @@ class _BayesianEstimator(BaseEstimator):
         return self.fitted_.predict(X)
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-        """Write the fitted model to a file that `load` reads."""
+        """Write the fitted model to a file.
+
+        ``load(path)["model"].predict(X)`` then gives the predictive distribution at inputs X.
+        """
         check_is_fitted(self, "fitted_")
         store.save({"model": self.fitted_}, path, overwrite=overwrite)
 
@@ -227,6 +230,12 @@ class BayesianClassifier(ClassifierMixin, _BayesianEstimator):
 
     def log_score(self, X: Any, y: Any) -> float:
         """Return the mean log predictive probability of the labels in nats."""
-        found = self.predict_dist(X)
+        found, y = self.predict_dist(X), np.asarray(y)
         index = np.searchsorted(self.classes_, y)
+        unknown = self.classes_[np.minimum(index, len(self.classes_) - 1)] != y
+        if np.any(unknown):
+            raise ValueError(
+                f"Expected labels among {', '.join(map(str, self.classes_[:8]))}; got "
+                f"{y[unknown][0]}. Leave out the rows of classes that were not fitted."
+            )
         return float(np.mean(found.log_prob(index)))
