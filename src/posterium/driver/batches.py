@@ -117,7 +117,7 @@ class Streamed:
         rows, total = 0, 0.0
         held: Any = None
         for x, y, *rest in self.stream.batches():
-            weight = np.asarray(rest[0] if rest else np.ones(len(x)))
+            weight = np.asarray(rest[0] if rest else np.ones(len(x)), dtype=float)
             full = min(self.batch, self.stream.rows - rows)
             rows, total = rows + len(x), total + weight.sum()
             if len(x) != full:
@@ -148,7 +148,9 @@ class Streamed:
             return np.pad(array, [(0, short)] + [(0, 0)] * (array.ndim - 1))
 
         y = np.asarray(y)
-        if np.issubdtype(y.dtype, np.floating) and y.ndim == 1:
+        if not np.issubdtype(y.dtype, np.floating):
+            y = y.astype(np.int32)
+        elif y.ndim == 1:
             y = y[:, None]
         size = np.asarray(self.stream.total, self.dtype)
         return Data(pad(x), pad(y), pad(weight), size, self.stream.validation)

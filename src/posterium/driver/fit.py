@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from posterium.driver import batches, program
+from posterium.driver import batches, devices, program
 from posterium.driver.checks import check_door, check_model
 from posterium.driver.journal import Chapter, Journal
 from posterium.driver.protocol import Method, Phase
@@ -119,14 +119,16 @@ class Run:
         """
         info: dict[str, Any] = {}
         verdicts: dict[str, Verdict] = {}
+        used = 1
         for number, phase in enumerate(method.phases(model, self.data)):
             record, verdict, start, model = self.one(number, phase, model, start)
             name = phase.name if phase.name not in info else f"{phase.name}_{number + 1}"
             info[name] = record
+            used = max(used, devices.count_for(phase.members))
             verdicts[phase.name] = verdict
         _, start, model = self.journal.chapter(number + 1, None, (None, start, model)).position
         posterior, model = trees.to_numpy((start, model))
-        info |= program.evidence(posterior, model)
+        info |= program.evidence(posterior, model) | {"devices": np.asarray(used)}
         verdict = Verdict.merge(list(verdicts.values()))
         return Fit(posterior, model, info, verdict, type(method).__name__, self.dtype.name)
 
@@ -150,12 +152,14 @@ class Run:
         state, start, model = chapter.position
         if state is None:
             state = program.init(phase, jax.random.fold_in(key, 0), model, source.first, start)
-        chapter.position = state, start, model
+        chapter.position = devices.spread(state, phase.members), start, model
         longest = program.capacity(phase, trees.nbytes(record) + trees.nbytes(batch.part))
         self.steps(phase, chapter, source, jax.random.fold_in(key, 1), longest)
         info, kept = chapter.joined()
-        ended, model = program.end(phase, chapter.position[0], kept, model, source.first)
-        verdict = phase.judge(info, trees.to_numpy(ended))
+        ended, model = trees.to_numpy(
+            program.end(phase, chapter.position[0], kept, model, source.first)
+        )
+        verdict = phase.judge(info, ended)
         self.journal.finish(chapter, verdict, ended, model)
         if self.stopping():
             raise Interrupted(f"Stopped after phase {phase.name}.")

@@ -5,7 +5,7 @@ a record, so its numbers (step sizes, patience) are leaves: changing them compil
 """
 
 import abc
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -29,6 +29,9 @@ class Phase(abc.ABC):
     step; None for all, `NO_BATCHES` for none); the last two select a program and are static.
     All functions are pure and traceable; they may be vmapped over members.
     """
+
+    members: ClassVar[Any] = None
+    """Independent members along the leading axis of the state, to be spread over devices."""
 
     if TYPE_CHECKING:
 

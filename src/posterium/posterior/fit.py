@@ -58,7 +58,8 @@ class Fit:
         The model with its hyper-parameters as learned.
     info
         What happened, a record a phase: `{phase: {quantity: array over steps}}`, and
-        ``"log_evidence"`` (nats) where the method has one.
+        ``"log_evidence"`` (nats) where the method has one; ``"devices"``, over how many the
+        members of an ensemble were spread.
     verdict
         Whether to trust it.
     method
