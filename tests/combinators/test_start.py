@@ -6,9 +6,12 @@ import pytest
 
 from posterium import (
     MAP,
+    MLP,
     Ensemble,
+    Exact,
     Gaussian,
     HalfNormal,
+    Laplace,
     Linear,
     Model,
     Normal,
@@ -63,3 +66,29 @@ def test_a_fit_that_is_there_is_a_start_with_its_hyper_parameters():
     raw = found.posterior.draws.raws[0]
     assert raw.shape == (4, 4)
     assert raw.dtype == np.float64
+
+
+def test_a_fit_with_other_free_hyper_parameters_is_no_start():
+    noise = fit(jax.random.key(0), MODEL, line(), Exact())
+    prior = Model(Linear(), Normal(learn(7.0)), Gaussian(0.7))
+    with pytest.raises(ValueError, match=r"in the prior it has 0 of shapes \[\], this model 1"):
+        fit(jax.random.key(1), prior, line(), StartFrom(Exact(), noise))
+
+
+SETTLED = Ensemble(MAP(steps=30, learning_rate=0.05), 2)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_members_that_go_on_from_members_keep_the_noise_they_learned(given):
+    model = Model(MLP(hidden=(2,)), Normal(), Gaussian(learn(0.7)))
+    first = fit(jax.random.key(0), model, line(), SETTLED)
+    method = StartFrom(Ensemble(Laplace(at=None), 2), first if given else SETTLED)
+    found = fit(jax.random.key(0), model, line(), method, precision="float32")
+    learned = first.posterior.models.likelihood.scale.raw
+    assert learned[0] != learned[1]
+    assert np.array_equal(found.posterior.models.likelihood.scale.raw, learned)
+
+
+def test_an_ensemble_does_not_go_on_from_one_of_another_size():
+    with pytest.raises(ValueError, match="expects as many members; got 3 from 2"):
+        fit(jax.random.key(0), MODEL, line(), StartFrom(Ensemble(MAP(), 3), SETTLED))
