@@ -118,3 +118,10 @@ def test_what_has_no_evidence_is_refused(believed, method, said):
 def test_a_tuning_of_no_steps_is_refused(settings):
     with pytest.raises(ValueError, match="rounds and steps must be at least 1"):
         Evidence(Exact(), **settings)
+
+
+def test_a_precision_that_leaps_to_its_bound_is_said_to_run_away():
+    model = Model(Linear(), Normal(learn(1.0)), Gaussian(1.0))
+    found = fit(jax.random.key(0), model, as_data(X, 0 * Y), Evidence(Exact()))
+    assert found.verdict.status == "warned"
+    assert "ran to the bound" in found.verdict.reasons[0]

@@ -162,6 +162,7 @@ class Tune(Phase):
         still = jnp.max(jnp.abs(raws - state.raws)) < STILL
         gain = jnp.where(jnp.isfinite(gain) & still, 0, gain)
         info = {"objective": -value, "gradient_norm": jnp.linalg.norm(slope), "raws": raws}
+        info["moved"] = jnp.max(jnp.abs(raws - state.origin))
         return TuneState(state.posterior, raws, state.origin, damping, gain), info
 
     def done(self, state: TuneState) -> jax.Array:
@@ -175,8 +176,7 @@ class Tune(Phase):
         finite = super().judge(info, ended)
         if finite.status != "ok":
             return finite
-        moved = np.abs(info["raws"][-1] - info["raws"][0])
-        if np.any(moved >= REACH - 3):
+        if info["moved"][-1] >= REACH - 3:
             reason = "A hyper-parameter ran to the bound of its tuning, a factor of a million."
             advice = (
                 "The data do not bound it (no noise, or no signal): fix it, or give it a prior."
