@@ -128,3 +128,8 @@ def test_polynomial_features_are_the_powers():
     found = Polynomial(3).evaluate(None, jnp.asarray(X))
     expected = np.concatenate([np.ones((len(X), 1)), X, X**2, X**3], 1)
     assert np.allclose(found, expected, rtol=1e-14)
+
+
+def test_powers_of_whole_numbers_do_not_wrap_around():
+    found = Polynomial(4).evaluate(None, jnp.full((1, 1), 200, jnp.uint8))
+    assert np.allclose(found, [[1, 200, 200**2, 200**3, 200**4]], rtol=1e-6)

@@ -86,10 +86,14 @@ def test_a_batch_of_nothing_has_no_likelihood_and_no_nan(weights):
         (X, Y, -WEIGHT, "must not be negative"),
         (X, Y, 0 * WEIGHT, "at least one row must count"),
         (np.where(X > 2, np.nan, X) + 0 * X.max(), Y, None, "x must be finite; row"),
+        ((X > 0) * 2**31, Y, None, "x must hold integers of at most 32 bits; got 0 to 2147483648"),
+        (X.astype(str), Y, None, "x must hold numbers, integers or booleans; got <U"),
+        (X, (Y > 0) * 2**32, None, "y must hold integers of at most 32 bits"),
+        (X, (Y > 0).astype(str), None, "y must hold numbers"),
     ],
 )
 def test_data_that_do_not_go_together_are_refused(x, y, weight, said):
-    if said.startswith("x must"):
+    if said.startswith("x must be finite"):
         x = x.copy()
         x[3, 0] = np.nan
     with pytest.raises(ValueError, match=said):

@@ -164,6 +164,7 @@ def test_fewer_draws_are_spread_over_the_chains():
         (X[:, 0], {}, r"x\[:, None\]"),
         (np.zeros((3, 5)), {}, r"rows of shape \(5,\)"),
         (np.full((3, 2), np.nan), {}, r"row 0 \(counted from 0\)"),
+        (np.full((3, 2), 2**31), {}, "at most 32 bits"),
         (X, {"how": "probit"}, "'linear' or 'draws'; got 'probit'"),
         (X, {"how": "linear"}, "needs a Gaussian posterior"),
         (X, {"draws": 0}, "at least 1; got 0"),
@@ -174,3 +175,9 @@ def test_fewer_draws_are_spread_over_the_chains():
 def test_unusable_arguments_are_refused(x, settings, said):
     with pytest.raises(ValueError, match=said):
         predict(KEY, MANY, x, **settings)
+
+
+@pytest.mark.parametrize("key", [0, jax.random.split(KEY, 2)], ids=["a number", "two keys"])
+def test_what_is_not_one_key_is_refused(key):
+    with pytest.raises(TypeError, match="key must be one typed key"):
+        predict(key, GAUSSIAN, X, how="draws")

@@ -119,9 +119,7 @@ def as_data(x: Any, y: Any, *, weight: Any = None, validation: Data | None = Non
     ValueError
         When shapes disagree, a value is not finite, or no row is left.
     """
-    x, y = np.asarray(x), np.asarray(y)
-    if x.ndim < 2:
-        raise ValueError(f"x must have shape (n, d); got {x.shape}. Use x[:, None] for one input.")
+    x, y = as_inputs(x), np.asarray(y)
     weight = np.ones(len(x)) if weight is None else np.asarray(weight, dtype=float)
     if len(y) != len(x) or weight.shape != (len(x),):
         raise ValueError(
@@ -131,14 +129,42 @@ def as_data(x: Any, y: Any, *, weight: Any = None, validation: Data | None = Non
     if np.issubdtype(y.dtype, np.floating):
         y = y[:, None] if y.ndim == 1 else y
     else:
+        _check_whole(y=y)
         y = y.astype(np.int32)
-    _check_finite(x=x, y=y, weight=weight)
+    _check_finite(y=y, weight=weight)
     if np.any(weight < 0) or not np.any(weight > 0):
         raise ValueError("weight must not be negative, and at least one row must count.")
     kept = weight > 0
     if not kept.all():
         x, y, weight = x[kept], y[kept], weight[kept]
     return Data(x, y, weight, weight.sum(), validation)
+
+
+def as_inputs(x: Any) -> np.ndarray:
+    """Return inputs as a checked array, (n, ...): finite, and integers of at most 32 bits."""
+    x = np.asarray(x)
+    if x.ndim < 2:
+        raise ValueError(f"x must have shape (n, d); got {x.shape}. Use x[:, None] for one input.")
+    _check_finite(x=x)
+    if not np.issubdtype(x.dtype, np.floating):
+        _check_whole(x=x)
+    return x
+
+
+def _check_whole(**arrays: np.ndarray) -> None:
+    """Refuse what is neither an integer nor a boolean, and what 32 bits would wrap around."""
+    bounds = np.iinfo(np.int32)
+    for name, array in arrays.items():
+        if not (np.issubdtype(array.dtype, np.integer) or array.dtype == bool):
+            raise ValueError(
+                f"{name} must hold numbers, integers or booleans; got {array.dtype}. Convert it, "
+                f"as in {name}.astype(float)."
+            )
+        if array.size and (array.min() < bounds.min or array.max() > bounds.max):
+            raise ValueError(
+                f"{name} must hold integers of at most 32 bits; got {array.min()} to "
+                f"{array.max()}. Convert it, as in {name}.astype(float)."
+            )
 
 
 def _check_finite(**arrays: np.ndarray) -> None:

@@ -52,6 +52,7 @@ class Polynomial:
         return None
 
     def evaluate(self, numbers: Any, x: jax.Array) -> jax.Array:
+        x = x.astype(_float(x))  # powers of integers would overflow
         powers = [x**p for p in range(1, self.degree + 1)]
         return jnp.concatenate([jnp.ones_like(x[:, :1]), *powers], axis=1)
 

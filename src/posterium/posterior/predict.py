@@ -15,7 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from posterium._struct import bare, replace
+from posterium.model.data import as_inputs
 from posterium.model.model import Model
+from posterium.numerics import trees
 from posterium.posterior.components import ClassComponents, GaussianComponents
 from posterium.posterior.fit import Fit
 from posterium.posterior.functions import HOWS, Parameters, default_how, members, prepare
@@ -60,9 +62,13 @@ def predict(
 
     Raises
     ------
+    TypeError
+        When `key` is not one typed key.
     ValueError
-        When `draws`, `how`, `max_bytes` or the shape of x is not usable.
+        When `draws`, `how`, `max_bytes` or x is not usable.
     """
+    if not trees.is_key(key) or key.shape != ():
+        raise TypeError(f"key must be one typed key, such as jax.random.key(0); got {key!r}.")
     fit = replace(fit, posterior=bare(fit.posterior))
     how = how or default_how(fit.posterior)
     each = _draws_each(fit, draws, how)
@@ -130,17 +136,8 @@ def _shapes(fit: Fit, key: jax.Array, tile: Any, count: int, how: str) -> Parame
 
 
 def _inputs(x: Any, fit: Fit) -> np.ndarray:
-    x = np.asarray(x)
-    if x.ndim < 2:
-        raise ValueError(f"x must have shape (n, d); got {x.shape}. Use x[:, None] for one input.")
-    if not np.issubdtype(x.dtype, np.floating):
-        return x
-    if not np.isfinite(x).all():
-        row = int(np.argwhere(~np.isfinite(x))[0][0])
-        raise ValueError(
-            f"x must be finite; row {row} (counted from 0) is not. Drop it or fill it in."
-        )
-    return x.astype(fit.precision)
+    x = as_inputs(x)
+    return x.astype(fit.precision) if np.issubdtype(x.dtype, np.floating) else x
 
 
 @functools.partial(jax.jit, static_argnames=("how", "count"))
