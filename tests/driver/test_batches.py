@@ -147,3 +147,11 @@ def test_a_stream_is_watched_on_its_own_validation_rows():
     held_out = found.info["descent"]["held_out"]
     assert np.isfinite(held_out[4:]).all()
     assert not np.isfinite(held_out[:4]).any()
+
+
+def test_a_stream_may_give_whole_numbers_as_weights_and_booleans_as_classes():
+    counts = np.arange(1, len(X) + 1)
+    first = Streamed(stream(weight=counts, size=float(counts.sum())), np.float32).first
+    assert first.weight.dtype == np.float32
+    labels = Stream(lambda: iter([(X, X[:, 0] > 0)]), len(X), len(X))
+    assert Streamed(labels, np.float32).first.y.dtype == np.int32

@@ -229,3 +229,14 @@ def test_the_network_state_of_the_best_score_is_kept():
     found = fit(KEY, model, data, WATCHED, precision="float64")
     held_out = found.info["descent"]["held_out"]
     assert found.posterior.mode().state == np.argmax(held_out) + 1
+
+
+def test_of_few_rows_one_at_least_is_fitted():
+    found = fit(KEY, MODEL, as_data(X[:2], Y[:2]), MAP(steps=2, validation=0.9))
+    assert found.verdict.status == "ok"
+
+
+def test_a_start_that_is_no_function_is_refused():
+    first = fit(KEY, MODEL, as_data(X[:2], Y[:2]), MAP(steps=2))
+    with pytest.raises(TypeError, match="got Fit"):
+        fit(KEY, MODEL, as_data(X[:2], Y[:2]), MAP(steps=2), start=first)

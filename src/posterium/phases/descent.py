@@ -193,7 +193,7 @@ class Descent(Phase):
 
     def _watch(self, key: jax.Array, data: Data, best: Any) -> Watch | None:
         n = len(data.x)
-        count = 0 if data.validation is not None else round(self.validation * n)
+        count = 0 if data.validation is not None else min(round(self.validation * n), n - 1)
         if data.validation is None and count == 0:
             return None
         held = jnp.argsort(jax.random.bits(key, (n,)))[:count]
@@ -245,13 +245,26 @@ class Descent(Phase):
 
 
 def as_weights(start: Any) -> Weights:
-    """Return weights to start from: weights as they are, or the mode of a posterior."""
+    """Return weights to start from: weights as they are, or the mode of a posterior.
+
+    Raises
+    ------
+    TypeError
+        For anything else, such as a whole Fit.
+    ValueError
+        For an ensemble.
+    """
     if isinstance(start, Weights):
         return start
     if isinstance(start, Mixture):
         raise ValueError(
             f"Expected one set of weights to start from; got an ensemble of {start.size()}. "
             "Put this method into an Ensemble of as many, or start from one member."
+        )
+    if not hasattr(start, "mode"):
+        raise TypeError(
+            f"Expected Weights or a posterior to start from; got {type(start).__name__}. Pass "
+            "start=fit.posterior, or Weights(params)."
         )
     return start.mode()
 
