@@ -29,9 +29,8 @@ from posterium.phases.descent import as_weights
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import GaussianPosterior
 
-DEPENDENT = 1e13
-"""Share that the other features may explain of one, as one over what is left, before it counts
-as one of them."""
+LEFT_OVER = 500
+"""Rounding errors that the other features must leave over of one, or it counts as one of them."""
 
 
 @struct
@@ -162,7 +161,8 @@ def dependent(found: GaussianPosterior) -> bool:
     lengths = np.linalg.norm(curvature.rows[:, : -curvature.outputs], axis=0)
     spread = lengths * np.abs(np.diag(factor))[:: curvature.outputs]
     spread = spread[lengths > 0]
-    return bool(len(spread)) and spread.max() > DEPENDENT * spread.min()
+    least = LEFT_OVER * np.finfo(factor.dtype).eps
+    return bool(len(spread)) and bool(spread.min() < least * spread.max())
 
 
 def weighted_rows(model: Model, weights: Weights, data: Data) -> jax.Array:
