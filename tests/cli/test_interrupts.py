@@ -88,3 +88,17 @@ def test_a_reader_that_goes_away_is_no_error():
         err = child.stderr.read().decode()
     assert child.returncode == 1
     assert err == ""
+
+
+@pytest.mark.parametrize("moment", ["typer", "optax"])
+def test_an_interrupt_while_the_command_starts_ends_it_in_one_line(moment, numbers):
+    hook = (
+        "import os, signal, sys\n"
+        "def strike(event, args):\n"
+        f"    if event == 'import' and args[0] == {moment!r}:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.addaudithook(strike)\n"
+    )
+    argv = [sys.executable, "-c", f"{hook}{PROGRAM}", *command(numbers)]
+    found = subprocess.run(argv, capture_output=True, text=True, timeout=60)
+    assert (found.returncode, found.stdout, found.stderr) == (130, "", "Interrupted.\n")

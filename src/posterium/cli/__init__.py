@@ -10,10 +10,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     0: done. 1: the fit failed, or `--strict` was given and its verdict is not ok. 2: the user's
     mistake, in two lines. 130: interrupted.
     """
-    from posterium.cli.messages import guarded
+    from posterium.cli.messages import abrupt, guarded
 
     try:
-        from posterium.cli import app
+        with abrupt():
+            from posterium.cli import app
     except ModuleNotFoundError as error:
         print(
             f"The command line needs {error.name}, which is not installed.\n"

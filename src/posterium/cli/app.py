@@ -1,13 +1,12 @@
 """Commands and their options. What they do is imported only when they run."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
 
-from posterium.cli.messages import DONE
+from posterium.cli.messages import DONE, abrupt
 from posterium.tables.errors import UserError, plain
 
 Action = Callable[[], int]
@@ -37,7 +36,8 @@ def parse(argv: Sequence[str] | None) -> Action:
     """
     usage_error = typer.BadParameter.__mro__[1]
     try:
-        asked = app(argv, prog_name="posterium", standalone_mode=False)
+        with abrupt():
+            asked = app(argv, prog_name="posterium", standalone_mode=False)
     except usage_error as error:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "posterium"
@@ -50,9 +50,9 @@ def _later(module: str, *args: Any, function: str = "run", **options: Any) -> Ac
     """Return the call of a function in a module of this package, imported when it is made."""
 
     def action() -> int:
-        return partial(
-            getattr(import_module(f"posterium.cli.{module}"), function), *args, **options
-        )()
+        with abrupt():
+            command = getattr(import_module(f"posterium.cli.{module}"), function)
+        return command(*args, **options)
 
     return action
 

@@ -85,6 +85,30 @@ def halves(error: Exception, fix: str = "See posterium --help.") -> tuple[str, s
 
 
 @contextlib.contextmanager
+def abrupt() -> Iterator[None]:
+    """Let an interrupt end the process at once, while nothing is done but imports.
+
+    An exception inside an import may be swallowed there, or end in a trace or an abort.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or (
+        threading.current_thread() is not threading.main_thread()
+    ):
+        yield
+        return
+
+    def leave(number: int, frame: Any) -> None:
+        os.write(2, b"Interrupted.\n")
+        os._exit(INTERRUPTED)
+
+    signal.signal(signal.SIGINT, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextlib.contextmanager
 def _terminable() -> Iterator[None]:
     """Let SIGTERM interrupt as SIGINT does."""
     if threading.current_thread() is not threading.main_thread():
