@@ -183,3 +183,22 @@ def test_a_label_that_was_not_fitted_is_refused_not_scored_as_another():
         model.log_score(X[:2], ["high", "kind"])
     with pytest.raises(ValueError, match="got up"):
         model.log_score(X[:2], ["up", "low"])
+
+
+def test_a_saved_estimator_comes_back_as_one(tmp_path):
+    x = np.linspace(-1, 1, 30)[:, None]
+    y = np.where(x[:, 0] + 0.3 * np.cos(9 * x[:, 0]) > 0, "up", "down")
+    model = BayesianClassifier(method=MAP(steps=20)).fit(x, y)
+    model.save(tmp_path / "model.posterium")
+    again = BayesianClassifier.load(tmp_path / "model.posterium")
+    assert np.array_equal(again.predict(x), model.predict(x))
+    assert np.array_equal(again.predict_proba(x), model.predict_proba(x))
+    with pytest.raises(ValueError, match="Expected a model for regression"):
+        BayesianRegressor.load(tmp_path / "model.posterium")
+
+
+@pytest.mark.parametrize("setting", [{"learning_rate": -1.0}, {"clip": -1.0}, {"warmup": 1.0}])
+def test_an_optimiser_that_cannot_descend_is_refused(setting):
+    x = np.linspace(-1, 1, 30)[:, None]
+    with pytest.raises(ValueError, match=next(iter(setting))):
+        BayesianRegressor(method=MAP(steps=20, **setting)).fit(x, x[:, 0])

@@ -20,7 +20,8 @@ from posterium.combinators import catalogue
 from posterium.model.likelihood import LEAST_NOISE
 from posterium.posterior import store
 from posterium.posterior.fit import Fit
-from posterium.tables.fitted import fit_table
+from posterium.tables.fitted import Fitted, fit_table
+from posterium.tables.load import load
 from posterium.tables.scaling import noise_floor
 
 
@@ -36,6 +37,8 @@ class _BayesianEstimator(BaseEstimator):
     """What both estimators share."""
 
     _task: str
+    n_features_in_: int
+    classes_: np.ndarray
 
     def __init__(
         self,
@@ -77,6 +80,28 @@ class _BayesianEstimator(BaseEstimator):
             checkpoint=self.checkpoint, progress=self.verbose > 0,
         )  # fmt: skip
         _announce(self.fitted_.fit)
+        return self
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], **externals: Any) -> Self:
+        """Return the fitted estimator of a file that `save`, or the command line, wrote.
+
+        Its settings are the defaults; what was fitted is in the file. A network, prior or
+        likelihood of one's own is given by name, ``load(path, network=...)``.
+        """
+        contents = load(path, **externals)
+        found = contents.get("model") if isinstance(contents, dict) else None
+        task = "classification" if getattr(found, "classes", ()) else "regression"
+        if not isinstance(found, Fitted) or task != cls._task:
+            raise ValueError(
+                f"Expected a model for {cls._task} at {path}; got "
+                f"{'one for ' + task if isinstance(found, Fitted) else 'another file'}. "
+                "Use the estimator of that task, or posterium.load for other files."
+            )
+        self = cls()
+        self.fitted_, self.n_features_in_ = found, len(found.inputs.shift)
+        if found.classes:
+            self.classes_ = np.array(found.classes)
         return self
 
     @property

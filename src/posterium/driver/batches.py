@@ -153,7 +153,8 @@ class Streamed:
         elif y.ndim == 1:
             y = y[:, None]
         size = np.asarray(self.stream.total, self.dtype)
-        return Data(pad(x), pad(y), pad(weight), size, self.stream.validation)
+        rows = np.asarray(self.stream.rows, self.dtype)
+        return Data(pad(x), pad(y), pad(weight), size, rows, self.stream.validation)
 
     def plan(self, start: int, count: int, capacity: int) -> Plan:
         if self._next[0] != start or start == 0:

@@ -150,7 +150,7 @@ class Solve(Phase):
         return Verdict("failed", (reason,), ("Give every weight a prior precision above 0.",))
 
 
-def dependent(found: GaussianPosterior) -> bool:
+def dependent(found: Any) -> bool:
     """Say whether some combination of weights is decided by neither the data nor the prior.
 
     The diagonal of the factor R^-1 tells how much of each feature the others leave over.

@@ -86,7 +86,7 @@ class MAP:
         if isinstance(data, Stream):
             self._refuse_stream(data)
         descent = Descent(
-            self._optimiser(),
+            self._optimiser().checked(),
             self.steps,
             self.batch_size,
             self.use_prior,

@@ -144,7 +144,12 @@ class VI:
                 f"{type(model.prior).__name__}. Use kl='sampled'."
             )
         self._check_scales()
+        self.descent().checked()
         return (Ascent(self, closed and self.kl != "sampled"),)
+
+    def descent(self) -> Optimiser:
+        """Return the optimiser that these settings name."""
+        return Optimiser(self.optimiser, self.learning_rate, self.schedule, self.clip, self.betas)
 
     def _check_scales(self) -> None:
         if self.family == "full" and self.max_scale is not None:
@@ -221,9 +226,7 @@ class Ascent(Phase):
     @property
     def optimiser(self) -> optax.GradientTransformation:
         """How to step."""
-        own = self.settings
-        how = Optimiser(own.optimiser, own.learning_rate, own.schedule, own.clip, own.betas)
-        return how.build(own.steps)
+        return self.settings.descent().build(self.settings.steps)
 
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> AscentState:
         weights_key, means_key = jax.random.split(key)

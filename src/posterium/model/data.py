@@ -25,6 +25,8 @@ class Data:
         Weight of each row, (n,): 2 counts a row twice, 0 leaves it out.
     size
         Summed weight N of the whole data that these rows stand for.
+    rows
+        Number of rows n of the whole, whatever their weights.
     validation
         Rows that are not fitted but watched for early stopping, or None.
     """
@@ -33,6 +35,7 @@ class Data:
     y: Any
     weight: Any
     size: Any
+    rows: Any
     validation: "Data | None" = None
 
     def take(self, rows: jax.Array) -> "Data":
@@ -137,7 +140,7 @@ def as_data(x: Any, y: Any, *, weight: Any = None, validation: Data | None = Non
     kept = weight > 0
     if not kept.all():
         x, y, weight = x[kept], y[kept], weight[kept]
-    return Data(x, y, weight, weight.sum(), validation)
+    return Data(x, y, weight, weight.sum(), float(len(x)), validation)
 
 
 def as_inputs(x: Any) -> np.ndarray:

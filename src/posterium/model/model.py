@@ -1,4 +1,4 @@
-"""The model: network, prior and likelihood, and the one place where N/B stands."""
+"""The model: network, prior and likelihood, and the one place where n/b stands."""
 
 from typing import Any
 
@@ -27,14 +27,14 @@ class Model:
     ) -> tuple[jax.Array, jax.Array, Any]:
         """Return log prior and scaled log likelihood in nats, and the network's new state.
 
-        log joint = log prior + N/B * sum_i weight_i log p(y_i | f_i), with N the summed weight of
-        all data and B that of these rows. The log prior includes that of free hyper-parameters.
+        log joint = log prior + n/b * sum_i weight_i log p(y_i | f_i), with n the number of all rows
+        and b that of these (those of weight 0 are padding), so that batches of weighted rows are
+        right on average too. The log prior includes that of free hyper-parameters.
         """
         f, state = self.network.apply(weights, data.x, train=train)
         row = self.likelihood.log_prob(f, data.y)
-        held = jnp.sum(data.weight)
-        scale = data.size / jnp.where(held > 0, held, 1)
-        log_likelihood = scale * jnp.sum(data.weight * row)
+        here = jnp.sum(data.weight > 0)
+        log_likelihood = data.rows / jnp.maximum(here, 1) * jnp.sum(data.weight * row)
         return self.log_prior(weights.params), log_likelihood, state
 
     def log_prior(self, params: Any) -> jax.Array:

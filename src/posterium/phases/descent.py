@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from posterium._struct import replace, static, struct
@@ -68,6 +69,18 @@ class Optimiser:
             raise ValueError(
                 f"schedule must be one of {', '.join(SCHEDULES)}; got {self.schedule!r}."
             )
+
+    def checked(self) -> "Optimiser":
+        """Return this optimiser, or refuse numbers that cannot descend."""
+        rate, clip = float(self.learning_rate), None if self.clip is None else float(self.clip)
+        if not (np.isfinite(rate) and rate >= 0) or (clip is not None and not clip > 0):
+            raise ValueError(
+                "learning_rate must be finite and not negative, and clip positive or None; "
+                f"got {rate} and {clip}."
+            )
+        if not 0 <= self.warmup < 1:
+            raise ValueError(f"warmup must be a share from 0 to below 1; got {self.warmup}.")
+        return self
 
     def build(self, steps: int) -> optax.GradientTransformation:
         """Return the optax transformation for a run of so many steps."""
@@ -282,7 +295,8 @@ def fitted_part(watch: Watch, batch: Batch) -> Data:
         watch.mask if batch.rows is None else jnp.where(batch.rows >= 0, watch.mask[batch.rows], 0)
     )
     size = jnp.sum(watch.mask * batch.whole.weight)
-    return replace(batch.part, weight=batch.part.weight * here, size=size)
+    rows = jnp.sum(watch.mask)
+    return replace(batch.part, weight=batch.part.weight * here, size=size, rows=rows)
 
 
 def check(watch: Watch, state: DescentState, model: Model, batch: Batch) -> Watch:

@@ -124,7 +124,11 @@ class GaussianComponents:
         """Return mean, aleatoric and epistemic variance, (n, k), by the law of total variance."""
         mean = _over_draws(self.mean)
         spread = _over_draws((self.mean - mean) ** 2)
-        return mean, _over_draws(self.variance), spread + _over_draws(self.function_variance)
+        return (
+            mean,
+            _over_draws(self.variance),
+            spread + _over_draws(np.asarray(self.function_variance)),
+        )
 
     def log_prob(self, y: np.ndarray) -> np.ndarray:
         """Return the joint log density of the outputs of each row y (n, k): (n,), in nats."""
