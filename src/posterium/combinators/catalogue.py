@@ -135,8 +135,8 @@ def _vi(rows: int) -> VI:
 
 ENTRIES: dict[str, Entry] = {
     "default": Entry(
-        "the default: an ensemble of eight networks, each stopped early on rows of its own",
-        lambda rows: Ensemble(descent(rows), 8),
+        "the default: an ensemble of six networks, each stopped early on rows of its own",
+        lambda rows: Ensemble(descent(rows), 6),
         precision=weak,
         hidden=DEEP,
     ),
