@@ -17,7 +17,7 @@ model = Model(MLP(1, (5,), "tanh"), Normal(), Gaussian(0.1))
 method = Ensemble(MAP(steps=40, batch_size=8, validation=0.2), int(sys.argv[1]))
 found = fit(jax.random.key(0), model, data, method, precision="float64")
 mean = predict(jax.random.key(1), found, x).mean
-print(json.dumps([mean.ravel().tolist(), int(found.info["devices"])]))
+print(json.dumps([mean.ravel().tolist(), found.devices]))
 """
 
 

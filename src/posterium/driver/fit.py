@@ -128,9 +128,9 @@ class Run:
             verdicts[phase.name] = verdict
         _, start, model = self.journal.chapter(number + 1, None, (None, start, model)).position
         posterior, model = trees.to_numpy((start, model))
-        info |= program.evidence(posterior, model) | {"devices": np.asarray(used)}
+        info |= program.evidence(posterior, model)
         verdict = Verdict.merge(list(verdicts.values()))
-        return Fit(posterior, model, info, verdict, type(method).__name__, self.dtype.name)
+        return Fit(posterior, model, info, verdict, type(method).__name__, self.dtype.name, used)
 
     def one(
         self, number: int, phase: Phase, model: Model, start: Any

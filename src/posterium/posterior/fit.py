@@ -58,14 +58,15 @@ class Fit:
         The model with its hyper-parameters as learned.
     info
         What happened, a record a phase: `{phase: {quantity: array over steps}}`, and
-        ``"log_evidence"`` (nats) where the method has one; ``"devices"``, over how many the
-        members of an ensemble were spread.
+        ``"log_evidence"`` (nats) where the method has one.
     verdict
         Whether to trust it.
     method
         Name of the method.
     precision
         ``"float32"`` or ``"float64"``: what it was computed in.
+    devices
+        Over how many devices the members of an ensemble were spread.
     """
 
     posterior: Any
@@ -74,6 +75,7 @@ class Fit:
     verdict: Verdict
     method: str = static(default="")
     precision: str = static(default="float32")
+    devices: int = static(default=1)
 
     @property
     def log_evidence(self) -> float:
