@@ -240,3 +240,12 @@ def test_a_start_that_is_no_function_is_refused():
     first = fit(KEY, MODEL, as_data(X[:2], Y[:2]), MAP(steps=2))
     with pytest.raises(TypeError, match="got Fit"):
         fit(KEY, MODEL, as_data(X[:2], Y[:2]), MAP(steps=2), start=first)
+
+
+def test_a_noise_at_its_floor_is_reported():
+    x = np.linspace(-1, 1, 20)[:, None]
+    model = Model(Linear(), Normal(1e-6, "none"), Gaussian(learn(0.1, floor=1e-3)))
+    method = MAP(steps=2000, learning_rate=0.05)
+    for noise, status in ((0.0, "warned"), (0.1, "ok")):
+        y = x[:, 0] + noise * np.cos(40 * x[:, 0])
+        assert fit(KEY, model, as_data(x, y), method).verdict.status == status

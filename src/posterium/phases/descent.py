@@ -18,10 +18,13 @@ from posterium.model.data import Batch, Data
 from posterium.model.model import Model
 from posterium.model.weights import Weights
 from posterium.numerics import trees
+from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import Mixture, Point
 
 OPTIMISERS = ("adam", "sgd", "momentum", "rmsprop")
 SCHEDULES = ("constant", "cosine", "linear")
+AT_FLOOR = 0.5
+"""A hyper-parameter of which less than this share is above its floor counts as standing at it."""
 
 
 def check_settings(steps: int, batch_size: int | None, validation: float = 0.0) -> None:
@@ -237,6 +240,8 @@ class Descent(Phase):
         moved: Any = optax.apply_updates(vector, move)
         params, raws = unravel(moved)
         info = {"objective": -value, "log_prior": log_prior, "log_likelihood": log_likelihood}
+        if raws:
+            info["above_floor"] = above_floor(hyper.fill(model, raws))
         state = DescentState(params, raws, new, memory, state.watch)
         if state.watch is not None:
             watch = jax.lax.cond(
@@ -255,6 +260,20 @@ class Descent(Phase):
         latest = state.params, state.raws, state.state
         params, raws, kept = latest if state.watch is None else chosen(state.watch, latest)
         return Point(Weights(params, kept)), hyper.fill(model, raws)
+
+    def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
+        finite = super().judge(info, ended)
+        if finite.status != "ok" or "above_floor" not in info or info["above_floor"][-1] > AT_FLOOR:
+            return finite
+        reason = "A learned hyper-parameter, the noise sd most likely, stands at its floor."
+        advice = "The data show no noise: fix it at what is known of it, or raise the floor."
+        return Verdict("warned", (reason,), (advice,))
+
+
+def above_floor(model: Model) -> jax.Array:
+    """Return what share of a free hyper-parameter is above its floor, the least there is."""
+    shares = [jnp.ravel((h.value - h.floor) / h.value) for h in hyper.learned(model)]
+    return jnp.min(jnp.concatenate(shares))
 
 
 def as_weights(start: Any) -> Weights:
