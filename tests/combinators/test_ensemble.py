@@ -18,6 +18,7 @@ from posterium import (
     learn,
 )
 from posterium.combinators.ensemble import grouped
+from posterium.phases.polish import Polish
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import Mixture
 
@@ -79,3 +80,10 @@ def test_an_ensemble_of_none_is_refused():
 def test_another_key_gives_other_members():
     one, other = (fit(jax.random.key(i), MODEL, DATA, Ensemble(SHORT, 3)) for i in (1, 2))
     assert not same(one.posterior, other.posterior)
+
+
+def test_a_member_that_waits_for_others_is_not_judged_by_their_steps():
+    record = {"objective": np.ones(7), "gradient_norm": np.zeros(7), "gain": np.zeros(7)}
+    polish = Polish("newton", steps=7)
+    assert polish.judge(record, None).status == "ok"
+    assert polish.judge(record | {"gain": np.full(7, 0.5)}, None).status == "warned"

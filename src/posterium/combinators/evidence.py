@@ -71,6 +71,9 @@ class Evidence:
         return (*inner, Tune(self.steps)) * rounds + inner
 
 
+FLAT = 1e-6
+"""Gradient norm in nats at which the evidence has no slope left."""
+
 STILL = 1e-9
 """A hyper-parameter whose logarithm moves by less than this has arrived, or is at its bound."""
 
@@ -182,7 +185,7 @@ class Tune(Phase):
                 "The data do not bound it (no noise, or no signal): fix it, or give it a prior."
             )
             return Verdict("warned", (reason,), (advice,))
-        if len(info["gradient_norm"]) < self.steps:
+        if len(info["gradient_norm"]) < self.steps or info["gradient_norm"][-1] < FLAT:
             return Verdict()
         reason = f"The evidence still had a gradient of {info['gradient_norm'][-1]:.2g} at the end."
         return Verdict("warned", (reason,), ("Give Evidence more steps.",))

@@ -152,6 +152,12 @@ class VI:
         return Optimiser(self.optimiser, self.learning_rate, self.schedule, self.clip, self.betas)
 
     def _check_scales(self) -> None:
+        rise = self.kl_schedule
+        if rise is not None and not (min(rise.zero, rise.full) >= 0 and rise.zero + rise.full < 1):
+            raise ValueError(
+                "KLSchedule expects shares of the steps that are not negative and sum to less than "
+                f"1; got zero={rise.zero} and full={rise.full}."
+            )
         if self.family == "full" and self.max_scale is not None:
             raise ValueError("max_scale is for family='mean_field'; leave it out with 'full'.")
         cap = np.inf if self.max_scale is None else self.max_scale

@@ -73,7 +73,10 @@ class Polish(Phase):
         weights = as_weights(start)
         raws = hyper.free(model)
         vector = trees.vector((weights.params, raws))
-        memory = optax.lbfgs().init(vector) if self.solver == "lbfgs" else _small(vector) ** 0.5
+        if self.solver == "lbfgs":
+            memory = optax.lbfgs().init(vector)
+        else:
+            memory = jnp.asarray(_small(vector) ** 0.5, vector.dtype)
         return PolishState(weights, raws, memory, jnp.asarray(jnp.inf, vector.dtype))
 
     def step(
@@ -102,15 +105,16 @@ class Polish(Phase):
 
     def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
         finite = super().judge(info, ended)
-        if finite.status != "ok" or not len(info["gain"]) or len(info["gain"]) < self.steps:
+        gain = info["gain"]
+        if finite.status != "ok" or len(gain) < self.steps or gain[-1] <= _small(gain):
             return finite
         reason = f"The polish was still gaining {info['gain'][-1]:.2g} nats a step when it ended."
         return Verdict("warned", (reason,), ("Give it more steps, or float64 precision.",))
 
 
-def _small(like: jax.Array) -> jax.Array:
+def _small(like: jax.Array | np.ndarray) -> float:
     """Return the gain in nats below which a mode is reached: the square of nothing, nearly."""
-    return jnp.asarray(jnp.finfo(like.dtype).eps, like.dtype) ** 1.5
+    return float(np.finfo(like.dtype).eps) ** 1.5
 
 
 def derivatives(loss: Any, vector: jax.Array) -> tuple[jax.Array, ...]:
