@@ -43,7 +43,7 @@ def mutated(draw):
         at = draw.randint(0, len(content))
         cut = at + draw.randint(0, 2)
         content = content[:at] + bytes(draw.choices(BYTES, k=draw.randint(0, 2))) + content[cut:]
-    return gzip.compress(content, mtime=0, mtime=0) if draw.random() < 0.1 else content
+    return gzip.compress(content, mtime=0) if draw.random() < 0.1 else content
 
 
 def encode(path, task):
