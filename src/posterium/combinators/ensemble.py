@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from posterium._struct import static, struct
-from posterium.driver.protocol import Info, Phase
+from posterium.driver.protocol import Around, Info, Phase
 from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
 from posterium.numerics import trees
@@ -53,7 +53,7 @@ class Ensemble:
 
 
 @struct
-class Members(Phase):
+class Members(Around):
     """One phase run by all members at once.
 
     Parameters
@@ -71,21 +71,6 @@ class Members(Phase):
     members: int = static()
     first: bool = static(default=True)
     last: bool = static(default=True)
-
-    @property
-    def name(self) -> str:
-        """The name of the phase inside."""
-        return self.of.name
-
-    @property
-    def steps(self) -> int:
-        """The steps of the phase inside."""
-        return self.of.steps
-
-    @property
-    def batch_size(self) -> int | None:
-        """The rows a step of the phase inside."""
-        return self.of.batch_size
 
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Any:
         per_member = None if start is None else 0

@@ -82,6 +82,28 @@ class Phase(abc.ABC):
         return judge_finite(info)
 
 
+class Around(Phase):
+    """A phase around another one, `of`: it goes by the same name, steps and batches."""
+
+    if TYPE_CHECKING:
+        of: Phase
+
+    @property
+    def name(self) -> str:
+        """The name of the phase inside."""
+        return self.of.name
+
+    @property
+    def steps(self) -> int:
+        """The steps of the phase inside."""
+        return self.of.steps
+
+    @property
+    def batch_size(self) -> int | None:
+        """The rows a step of the phase inside."""
+        return self.of.batch_size
+
+
 def judge_finite(info: dict[str, np.ndarray]) -> Verdict:
     """Fail a phase whose objective stopped being finite; say where."""
     objective = info.get("objective", np.zeros(0))

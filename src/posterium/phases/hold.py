@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from posterium._struct import replace, static, struct
-from posterium.driver.protocol import Info, Phase
+from posterium.driver.protocol import Around, Info, Phase
 from posterium.model import hyper
 from posterium.model.data import Batch, Data
 from posterium.model.model import Model
@@ -30,7 +30,7 @@ def fixed(model: Model, roles: tuple[str, ...]) -> Model:
 
 
 @struct
-class Held(Phase):
+class Held(Around):
     """One phase that sees some free hyper-parameters as fixed.
 
     Parameters
@@ -43,21 +43,6 @@ class Held(Phase):
 
     of: Phase
     roles: tuple[str, ...] = static(default=("prior",))
-
-    @property
-    def name(self) -> str:
-        """The name of the phase inside."""
-        return self.of.name
-
-    @property
-    def steps(self) -> int:
-        """The steps of the phase inside."""
-        return self.of.steps
-
-    @property
-    def batch_size(self) -> int | None:
-        """The rows a step of the phase inside."""
-        return self.of.batch_size
 
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Any:
         return self.of.init(key, fixed(model, self.roles), data, start)
