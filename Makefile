@@ -2,6 +2,8 @@
 # make test         style, types and the quick tests, in an environment per Python version
 # make test-slow    the tests left out of `make test`
 # make bench        posterium against hand-written JAX
+# make docs         the documentation, executed, into docs/_build/html (environment .venv-docs)
+# make docs-links   check its links to other sites; needs the network
 # make clean        remove environments, caches and what the commands above wrote
 #
 # Another Python: make test PYTHON=python3.12
@@ -10,13 +12,14 @@ PYTHON ?= python3
 WORKERS ?= 2
 
 VENV := .venv
+DOCS := .venv-docs
 TEST = .venv-test-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 RUN = $(TEST)/bin/python -m
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow bench clean check-python
+.PHONY: demo test test-slow bench docs docs-links clean check-python
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python -m posterium.recipes.demo demo
@@ -36,8 +39,20 @@ bench: check-python
 	@$(MAKE) --no-print-directory $(TEST)/installed
 	$(TEST)/bin/python -m benchmarks
 
+docs: $(DOCS)/installed docs/_build/fresh
+	$(DOCS)/bin/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+# Pages are executed again when they changed, and all of them when the package did.
+docs/_build/fresh: $(SOURCES)
+	rm -rf docs/_build
+	mkdir -p $(@D) && touch $@
+
+docs-links: $(DOCS)/installed
+	$(DOCS)/bin/python -m sphinx -W --keep-going -q -b linkcheck docs docs/_build/links
+
 clean:
-	rm -rf .venv .venv-test-* demo build dist benchmarks/results
+	rm -rf .venv .venv-docs .venv-test-* demo build dist benchmarks/results docs/_build
 	rm -rf .pytest_cache .ruff_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -49,12 +64,18 @@ check-python:
 $(VENV)/installed: pyproject.toml $(SOURCES) | check-python
 	@echo "Installing into $(VENV): from half a minute to some minutes, about 1 GB on disk"
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet ".[cli,plots]"
+	$(VENV)/bin/python -m pip install --quiet ".[cli,report]"
 	@touch $@
 
-# A link to the sources, made again only when pyproject.toml changed.
+# Links to the sources, made again only when pyproject.toml changed.
+$(DOCS)/installed: pyproject.toml | check-python
+	@echo "Installing into $(DOCS): some minutes, about 1.5 GB on disk"
+	$(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --editable ".[cli,plots,report,docs]"
+	@touch $@
+
 .venv-test-%/installed: pyproject.toml | check-python
 	@echo "Installing into $(@D): from half a minute to some minutes, about 1 GB on disk"
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --editable ".[cli,plots,dev]"
+	$(@D)/bin/python -m pip install --quiet --editable ".[cli,report,dev]"
 	@touch $@

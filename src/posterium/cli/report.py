@@ -1,0 +1,83 @@
+"""`posterium report`, and the report that `posterium fit --report` writes."""
+
+import importlib.util
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from posterium.cli import files
+from posterium.cli.messages import DONE, note
+from posterium.driver.cache import enable_compilation_cache
+from posterium.report import report
+from posterium.tables.encode import TableSpec
+from posterium.tables.errors import UserError, plain
+from posterium.tables.fitted import Fitted
+from posterium.tables.read import Table, read_table
+
+
+def run(model: str, data: str, *, out: str | None, overwrite: bool) -> int:
+    """Write a report on a saved model and a table that holds the target; return exit status."""
+    check_installed()
+    out = "report.html" if out is None else out
+    inputs = [path for path in (model, data) if path != "-"]
+    files.check_outputs({"--out": out}, overwrite=overwrite, inputs=inputs)
+    saved = files.read(model)
+    table = read_table(data)
+    if not len(table):
+        raise UserError(f"{table.source}: 0 data rows, nothing to report on.", "Give rows.")
+    for text in table.notes:
+        note(text)
+    enable_compilation_cache()
+    write(out, saved.model, saved.table, table, None, record=saved.record, overwrite=overwrite)
+    print(f"Report: {plain(out)}")
+    return DONE
+
+
+def check_installed() -> None:
+    """Refuse to go on where what a report is drawn and written with is not installed."""
+    absent = [name for name in ("matplotlib", "jinja2") if importlib.util.find_spec(name) is None]
+    if absent:
+        raise UserError(
+            f"A report needs {' and '.join(absent)}, which is not installed.",
+            'Install it: pip install "posterium[report]"',
+        )
+
+
+def write(
+    path: str,
+    model: Fitted,
+    spec: TableSpec,
+    table: Table,
+    held: np.ndarray | None,
+    *,
+    record: Mapping[str, Any],
+    seconds: float | None = None,
+    command: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write the report on a fit to a table.
+
+    Parameters
+    ----------
+    path
+        The file to write.
+    model, spec
+        The fit that was scored (of a fit and its refit: the first), and how its table is encoded.
+    table
+        The rows fitted and the rows held out, all of which `spec` can encode.
+    held
+        Which rows were held out, (n,) booleans; None where that is not known.
+    record
+        What a model file says of the fit: ``method``, ``settings``, ``n_train``, ``notes``.
+    seconds
+        What fitting took; None where this process did not fit.
+    command
+        The command that fits again; None builds it from the record.
+    overwrite
+        Whether a file of that name is replaced.
+    """
+    report(
+        model, table, path, spec=spec, held_out=held, record=record, seconds=seconds,
+        command=command, overwrite=overwrite,
+    )  # fmt: skip
