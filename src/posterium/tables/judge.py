@@ -1,43 +1,135 @@
-"""Columns that cannot be used are refused here, and those that are merely odd are noted."""
+"""Columns that cannot be used are refused here, in two lines that say where and what to do."""
 
+import difflib
+import re
 from collections.abc import Sequence
 
 import numpy as np
 
-from posterium.tables.columns import DATE, NUMBERLIKE, Column
+from posterium.tables.columns import DATE, NUMBER, NUMBERLIKE, Column
+from posterium.tables.encoders import CategoricalColumn
 from posterium.tables.errors import UserError, listing, quote
-from posterium.tables.read import Table
+from posterium.tables.table import Table
 
-FLAT = 1e-6
-"""A feature whose sd is below this part of its largest value counts as constant."""
-FEW_VALUES = 10
+MIN_ROWS = 2
+"""The fewest rows a fit takes."""
 LARGEST = 1e150
 """Larger targets are refused: their squares are out of float64's range."""
 MANY_ROWS = 20
 """Fewer rows than this show nothing about identifiers or about the number of values."""
+COMMA = r"^[+-]?[0-9]*,[0-9]+$"
 
 
-def refuse_text(table: Table, columns: Sequence[Column]) -> None:
-    """Refuse columns with cells that are no numbers, quoting the first such cell."""
+def find(table: Table, name: str, fix: str = "Name one of the columns.") -> Column:
+    """Return a column by name, or refuse with the names there are, the most alike first."""
+    if name in table.names:
+        return table.column(name)
+
+    def alike(other: str) -> float:
+        return difflib.SequenceMatcher(None, name.lower()[:99], other.lower()[:99]).ratio()
+
+    if all(re.search(NUMBER, other) for other in table.names):
+        fix = (
+            "The first line holds numbers: put a line with the names of the columns before it, "
+            f"or use --no-header and the column's number, from 1 to {len(table.names)}."
+        )
+    elif any(mark in other for mark in ";\t|" for other in table.names):
+        fix = "If the cells are not separated by commas, give --separator."
+    columns = listing(map(quote, sorted(table.names, key=alike, reverse=True)))
+    raise UserError(f"{table.source}: no column {quote(name)}; there are {columns}.", fix)
+
+
+def refuse_few(table: Table, dropped: int = 0) -> None:
+    """Refuse a table with too few rows to fit, of which some were left out for missing cells."""
+    if len(table) < MIN_ROWS:
+        why = f" once {dropped:,} with missing cells are left out" if dropped else ""
+        raise UserError(
+            f"{table.source}: at least {MIN_ROWS} rows are needed to fit, {len(table)} found{why}.",
+            "Fill cells, choose --missing impute, or --drop the columns with the most gaps."
+            if dropped
+            else "Give more rows.",
+        )
+
+
+def refuse_types(table: Table, columns: Sequence[Column]) -> None:
+    """Refuse columns whose type is neither a number, a boolean nor text."""
+    for column in columns:
+        if column.kind == "date":
+            raise UserError(
+                f"{table.source}: the column {quote(column.name)} holds dates or times "
+                f"({column.dtype}).",
+                f"Replace it by numbers (days since a start, the month), or {drop([column])}.",
+            )
+        if column.kind == "other":
+            raise UserError(
+                f"{table.source}: the column {quote(column.name)} is of the type {column.dtype}; "
+                "numbers, true/false or text were expected.",
+                f"Take it apart into columns of these, or {drop([column])}.",
+            )
+
+
+def refuse_text(table: Table, columns: Sequence[Column], *, most: int = 0) -> None:
+    """Refuse columns with cells that are no numbers, but for text of at most some levels.
+
+    Parameters
+    ----------
+    table, columns
+        Where to look.
+    most
+        How many levels a column of text may have to be taken for categories; 0 for no such.
+    """
     texts = [column for column in columns if column.kind == "text"]
+    mixed = [column for column in texts if np.any(~np.isnan(column.values))]
     for column in texts:
         if column.looks_like(DATE):
             raise UserError(
                 f"{_first(table, column, column.odd())}: the column looks like dates.",
-                "Replace it by numbers (days since a start, the month), or remove it.",
+                f"Replace it by numbers (days since a start, the month), or {drop([column])}.",
             )
-        numbers = np.any(~np.isnan(column.values))
-        if numbers or column.looks_like(NUMBERLIKE):
-            raise UserError(
-                f"{_first(table, column, column.odd())}: a number was expected.",
-                "Write numbers as 1234.5: no decimal comma, thousands separator, unit or text.",
-            )
-    if texts:
-        counts = listing(f"{quote(c.name)} ({c.count()} different values)" for c in texts)
+        if column in mixed or column.looks_like(NUMBERLIKE):
+            _refuse_number_text(table, column, mixed, most)
+    wordy = [(c, len(c.texts[0])) for c in texts]
+    wordy = [(c, k) for c, k in wordy if k > most or (k == len(table) and k >= MANY_ROWS)]
+    if not wordy:
+        return
+    counts = listing(f"{quote(c.name)} ({k:,} different values)" for c, k in wordy)
+    if not most:
         raise UserError(
             f"{table.source}: numbers or true/false were expected in columns of text: {counts}.",
-            "Remove these columns, or replace the text by numbers.",
+            "Write the columns as in the table the model was fitted to.",
         )
+    raise UserError(
+        f"{table.source}: text with more than {most} levels, or another in every row, in {counts}.",
+        f"Leave it out ({drop([c for c, _ in wordy])}), or, if these are categories, "
+        f"{_option('categorical', wordy[0][0])}.",
+    )
+
+
+def _refuse_number_text(table: Table, column: Column, mixed: Sequence[Column], most: int) -> None:
+    """Refuse a column of numbers for the text in it, or of text that begins as numbers do."""
+    row = int(column.odd().argmax())
+    what = f"{_first(table, column, column.odd())}: a number was expected"
+    if column in mixed:
+        counts = listing(f"{quote(c.name)} ({len(c.texts[0]):,} levels)" for c in mixed)
+        what += f"; numbers are mixed with text in {counts}"
+    fix = "Write numbers as 1234.5: no decimal comma, thousands separator, unit or text."
+    if re.search(COMMA, column.cells[row]):
+        fix = "Write numbers as 1234.5, or give --decimal , if the comma is a decimal comma."
+    elif most:
+        fix = (
+            f"Write numbers as 1234.5, without unit or text; if these are categories, "
+            f"{_option('categorical', column)}; or {drop([column])}."
+        )
+    raise UserError(what + ".", fix)
+
+
+def drop(columns: Sequence[Column]) -> str:
+    """Return the option that leaves columns out, for a message."""
+    return " ".join(_option("drop", column) for column in columns[:3])
+
+
+def _option(name: str, column: Column) -> str:
+    return f"--{name} {quote(column.name) if ' ' in column.name else column.name}"
 
 
 def refuse_missing(table: Table, columns: Sequence[Column]) -> None:
@@ -45,12 +137,24 @@ def refuse_missing(table: Table, columns: Sequence[Column]) -> None:
     gaps = [column for column in columns if column.missing.any()]
     if gaps:
         counts = listing(
-            f"{quote(c.name)} ({c.missing.sum()}, first in line {table.lines[c.missing.argmax()]})"
+            f"{quote(c.name)} ({c.missing.sum():,}, first in {table.unit} "
+            f"{table.lines[c.missing.argmax()]})"
             for c in gaps
         )
         raise UserError(
             f"{table.source}: missing values in {counts}.",
-            "Fill these cells, or remove their rows or columns.",
+            "Fill these cells, or fit with --missing drop (their rows are left out) or "
+            "--missing impute.",
+        )
+
+
+def refuse_empty(table: Table, columns: Sequence[Column]) -> None:
+    """Refuse columns in which every cell is missing."""
+    empty = [column for column in columns if len(table) and column.missing.all()]
+    if empty:
+        raise UserError(
+            f"{table.source}: every cell is missing in {listing(quote(c.name) for c in empty)}.",
+            f"Leave out such columns: {drop(empty)}.",
         )
 
 
@@ -77,9 +181,9 @@ def refuse_large(table: Table, column: Column) -> None:
 
 def refuse_kind(table: Table, column: Column, kind: str) -> None:
     """Refuse booleans where numbers are expected, and numbers but 0 and 1 for booleans."""
-    other = np.full(len(table), column.kind == "boolean" and kind == "number")
+    other = np.full(len(table), column.kind == "boolean" and kind == "number") & ~column.missing
     if column.kind == "number" and kind == "boolean":
-        other = (column.values != 0) & (column.values != 1)
+        other = (column.values != 0) & (column.values != 1) & ~column.missing
     if other.any():
         words = "true/false" if kind == "boolean" else "a number"
         raise UserError(
@@ -89,65 +193,19 @@ def refuse_kind(table: Table, column: Column, kind: str) -> None:
         )
 
 
+def refuse_unseen(table: Table, column: Column, encoder: CategoricalColumn) -> None:
+    """Refuse levels of a category that were not fitted."""
+    unseen = encoder.places(column) < 0
+    if unseen.any():
+        known = listing(map(quote, (*encoder.levels, *encoder.rare)))
+        raise UserError(
+            f"{_first(table, column, unseen)}: no level that was fitted, which are {known} "
+            f"({unseen.sum():,} such cells).",
+            "Mend the cells, or take levels that were not fitted as one: --unseen other.",
+        )
+
+
 def _first(table: Table, column: Column, where: np.ndarray) -> str:
     """Return the place and the text of the first cell that is marked."""
     row = int(where.argmax())
-    return f"{table.place(row, column.name)}: {quote(column.cells[row])} found"
-
-
-def feature_notes(columns: Sequence[Column], x: np.ndarray) -> list[str]:
-    """Return what is odd about the features x (n, d), each oddity with the columns it is in."""
-    n, d = x.shape
-    found: dict[str, list[str]] = {}
-    for column, values in zip(columns, x.T, strict=True):
-        for oddity in _oddities(column, values):
-            found.setdefault(oddity, []).append(quote(column.name))
-    notes = [f"{oddity}: {listing(names)}." for oddity, names in found.items()]
-    return notes + ([f"More columns ({d}) than rows ({n})."] if d > n else [])
-
-
-def _oddities(column: Column, values: np.ndarray) -> list[str]:
-    """Return what is odd about one feature."""
-    if column.kind == "boolean":
-        return ["Read as 1 (true, yes) and 0 (false, no)"]
-    if values.min() == values.max():
-        return ["Constant columns, which tell nothing"]
-    found = []
-    if np.std(values / np.abs(values).max()) < FLAT:
-        found.append("Nearly constant columns, treated as constant")
-    if column.whole():
-        if np.abs(values).max() > 2**53:
-            found.append("Integers too large to be exact in float64, likely identifiers")
-        elif len(values) >= MANY_ROWS and np.unique(values).size == len(values):
-            found.append("A different integer in every row, likely identifiers")
-    return found
-
-
-def target_notes(column: Column, classes: tuple, x: np.ndarray, y: np.ndarray) -> list[str]:
-    """Return what is odd about the target, and which features x (n, d) give it away."""
-    name = quote(column.name)
-    if classes:
-        single = [quote(str(classes[i])) for i in np.flatnonzero(np.bincount(y) == 1)]
-        return [f"Classes of {name} with one row only: {listing(single)}."] if single else []
-    distinct = np.unique(y).size
-    if distinct == 1:
-        return [f"The target {name} is constant."]
-    notes = []
-    if distinct <= FEW_VALUES and len(y) >= MANY_ROWS:
-        notes.append(
-            f"The target {name} has {distinct} different values: "
-            "taken for regression; ask for the task classification if they are classes."
-        )
-    if any(_same(values, y) for values in x.T):
-        notes.append(f"A feature equals the target {name} up to scale: likely a leak.")
-    return notes
-
-
-def _same(values: np.ndarray, y: np.ndarray) -> bool:
-    """Say whether a feature and the target have correlation 1 or -1 to 12 digits."""
-    if len(y) < 3 or values.min() == values.max():
-        return False
-    a, b = (v / np.abs(v).max() for v in (values, y))
-    a, b = a - a.mean(), b - b.mean()
-    scale = np.sqrt((a @ a) * (b @ b))
-    return scale > 0 and abs(a @ b) > (1 - 1e-12) * scale
+    return f"{table.place(row, column.name)}: {quote(column.cell(row))} found"
