@@ -1,5 +1,6 @@
 """Figures of predicted classes: probability over one input, and over a plane."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -103,6 +104,57 @@ def decision_boundary(
         style.legend_below(ax)
     ax.set_xlim(first.min(), first.max())
     ax.set_ylim(second.min(), second.max())
+    return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
+
+
+def confusion(
+    counts: Any,
+    names: Sequence[str],
+    *,
+    ax: Any = None,
+    title: str | None = None,
+    xlabel: str = "predicted class",
+    ylabel: str = "observed class",
+) -> Any:
+    """Draw how many rows of each class were taken for which, shaded by the share of the class.
+
+    Parameters
+    ----------
+    counts
+        Rows observed as one class (first axis) and predicted as another (second), (c, c).
+    names
+        Of the c classes.
+    ax
+        Matplotlib axes; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        What was drawn on.
+    """
+    ax = style.axes(ax)
+    counts = np.asarray(counts)
+    style.check_grid(np.arange(len(names)), np.arange(len(names)), counts, "counts")
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    for (row, place), count in np.ndenumerate(counts):
+        share = shares[row, place]
+        ax.fill_between(
+            [place - 0.48, place + 0.48], row - 0.48, row + 0.48, color=style.MEAN,
+            alpha=0.06 + 0.94 * share, linewidth=0,
+        )  # fmt: skip
+        if count:
+            color = style.PAPER if share > 0.5 else style.DATA
+            ax.text(
+                place, row, f"{count:,}", ha="center", va="center", color=color, fontsize="small"
+            )
+    places = range(len(names))
+    turned = max(map(len, names)) * len(names) > 40
+    ax.set_xticks(places, names, rotation=90 if turned else 0)
+    ax.set_yticks(places, names)
+    ax.set_xlim(-0.5, len(names) - 0.5)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.tick_params(length=0)
+    ax.spines[["left", "bottom"]].set_visible(False)
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 DATA = "#000000"
+PAPER = "#ffffff"
 MEAN = "#0072B2"
 EPISTEMIC = "#0072B2"
 ALEATORIC = "#E69F00"
@@ -80,6 +81,14 @@ def legend_below(ax: Any) -> Any:
         ax, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=entries, frameon=False,
         columnspacing=1.2, handlelength=1.4, borderaxespad=0,
     )  # fmt: skip
+
+
+def short(text: str, limit: int = 28) -> str:
+    """Return a name cut in the middle to at most so many characters."""
+    if len(text) <= limit:
+        return text
+    head = limit // 2
+    return f"{text[:head]}…{text[len(text) - (limit - 1 - head) :]}"
 
 
 def column(values: Any, name: str) -> np.ndarray:

@@ -1,0 +1,193 @@
+"""Sections on predictions of numbers."""
+
+from typing import Any
+
+import numpy as np
+
+from posterium.evaluate import errors, scores
+from posterium.plots import style
+from posterium.plots.calibration import coverage_curve, pit
+from posterium.plots.regression import predicted_observed
+from posterium.plots.uncertainty import aleatoric_epistemic
+from posterium.report.evaluated import LEVEL, Numbers
+from posterium.report.figures import Figure, Sheet
+from posterium.report.sections import SHOWN, Sections, Tile, drawn_rows, rows_note
+from posterium.report.subject import Subject
+from posterium.report.tables import ROWS, UncertainRow, farthest
+from posterium.report.words import (
+    count,
+    coverage_reading,
+    number,
+    percent,
+    regression_lines,
+    with_error,
+)
+
+
+
+def sections(subject: Subject, found: Numbers, sheet: Sheet) -> Sections:
+    """Return what the page says of predictions of numbers, target by target."""
+    single = len(subject.targets) == 1
+    tables, predicted, calibration, split = [], [], [], []
+    joint = scores.nll(found.log_prob)
+    for place, name in enumerate(subject.targets):
+        one = found.target(place)
+        lines = _scored(one)
+        words = regression_lines(
+            lines, one.y, joint if single else None, f"units of {name}" if not single else "target units"
+        )
+        tables.append(("" if single else name, words))
+        if place < SHOWN:
+            label = "" if single else f": {name}"
+            predicted.append(_predicted(one, name, label, sheet))
+            calibration += _calibration(one, label, sheet)
+            split.append(_split(one, name, label, sheet))
+    first = _scored(found.target(0))
+    return Sections(
+        tables=tables,
+        predicted=predicted,
+        calibration=calibration,
+        split=split,
+        tiles=_tiles(first, found, subject, joint),
+        summary=_summary(first, found.target(0), subject, joint),
+        rows=uncertain_rows(subject, found),
+        row_heads=_heads(subject),
+        more=max(0, len(subject.targets) - SHOWN),
+    )
+
+
+def _scored(one: Numbers) -> dict[str, scores.Score]:
+    return errors.regression(one.y, one.mean, one.interval(), one.crps)
+
+
+def _tiles(
+    first: dict[str, scores.Score], found: Numbers, subject: Subject, joint: scores.Score
+) -> list[Tile]:
+    if len(subject.targets) > 1:
+        return [
+            Tile(count(len(subject.targets), "target"), "predicted", "joint scores below"),
+            Tile("NLL", *with_error(joint)),
+        ]
+    return [
+        Tile("RMSE", *with_error(first["rmse"])),
+        Tile("R²", *with_error(first["r2"])),
+        Tile("90% intervals hold", *with_error(first["coverage_90"], share=True)),
+    ]
+
+
+def _summary(
+    first: dict[str, scores.Score], one: Numbers, subject: Subject, joint: scores.Score
+) -> list[str]:
+    if len(subject.targets) > 1:
+        return [
+            f"{count(len(subject.targets), 'target')} are predicted together; their joint NLL is "
+            f"{number(joint.value)} nats a row."
+        ]
+    spread = float(one.y.std())
+    lines = [
+        f"A prediction misses by {number(first['rmse'].value, 3)} typically (RMSE); predicting the "
+        f"mean for every row would miss by {number(spread, 3)}."
+    ]
+    lines.append(f"90% intervals hold {percent(first['coverage_90'].value)} of the rows. "
+                 f"{coverage_reading(first['coverage_90'].value, len(one.y))}")  # fmt: skip
+    share = epistemic_share(one)
+    lines.append(
+        f"{percent(share)} of the predictive variance is epistemic, what more data would reduce; "
+        "the rest is noise."
+    )
+    return lines
+
+
+def epistemic_share(one: Numbers) -> float:
+    """Return which share of the predictive variance is epistemic, over all rows."""
+    return float(one.epistemic_var.sum() / (one.epistemic_var + one.aleatoric_var).sum())
+
+
+def _predicted(one: Numbers, name: str, label: str, sheet: Sheet) -> Figure:
+    rows = drawn_rows(len(one.y))
+    part = one.take(rows)
+    inside = float(np.mean((one.low <= one.y) & (one.y <= one.high)))
+    caption = (
+        f"Each dot is a row, each bar its {percent(LEVEL)} interval; on the dashed line prediction "
+        f"and observation agree. {percent(inside)} of all {count(len(one.y), 'scored row')} lie "
+        f"inside. {rows_note(len(rows), len(one.y))}"
+    )
+
+    def draw(ax: Any) -> Any:
+        predicted_observed(part, part.y, level=LEVEL, ax=ax)
+        ax.set_xlabel(f"observed {style.short(name)}")
+        ax.set_ylabel(f"predicted {style.short(name)}")
+
+    return sheet.figure(f"Predicted against observed{label}", draw, caption.strip(), height=4.1)
+
+
+def _calibration(one: Numbers, label: str, sheet: Sheet) -> list[Figure]:
+    rows = len(one.y)
+    few = f" With {count(rows, 'row')} only gross faults can be seen." if rows < 50 else ""
+    return [
+        sheet.figure(
+            f"PIT histogram{label}",
+            lambda ax: pit(one.pit, ax=ax),
+            "Where observations fall in their predicted distributions. Flat is calibrated: 95% of "
+            "bars end in the grey band by chance. A hump: intervals too wide; a bowl: too narrow; "
+            f"a slope: predictions off to one side.{few}",
+            height=3.5,
+        ),
+        sheet.figure(
+            f"Coverage of intervals{label}",
+            lambda ax: coverage_curve(one.pit, ax=ax),
+            "Share of rows inside the interval of every probability. On the dashed line intervals "
+            "keep what they promise; below it they are too narrow, above it too wide. In the grey "
+            "band the difference is no more than chance.",
+            height=3.5,
+        ),
+    ]
+
+
+def _split(one: Numbers, name: str, label: str, sheet: Sheet) -> Figure:
+    rows = drawn_rows(len(one.y))
+    part = one.take(rows)
+    caption = (
+        "Height: standard deviation of each row's prediction, rows sorted by it. The colours share "
+        "it as the two parts share the variance. Aleatoric is noise that more data would leave; "
+        f"epistemic is what the model has not learned: {percent(epistemic_share(one))} of the "
+        f"variance here. {rows_note(len(rows), len(one.y))}"
+    )
+    return sheet.figure(
+        f"Two kinds of uncertainty{label}",
+        lambda ax: aleatoric_epistemic(
+            part.aleatoric_var, part.epistemic_var, total=part.sd, ax=ax,
+            ylabel=f"sd of {style.short(name)}",
+        ),
+        caption.strip(),
+    )  # fmt: skip
+
+
+def _heads(subject: Subject) -> tuple[str, ...]:
+    word = subject.row_word.capitalize()
+    return (word, "Observed", "Predicted", f"{percent(LEVEL)} interval", "sd", "Epistemic",
+            "Farthest from its mean")  # fmt: skip
+
+
+def uncertain_rows(subject: Subject, found: Numbers) -> list[UncertainRow]:
+    """Return the scored rows with the largest sd, in sds of each target where there are several."""
+    size = (found.sd / subject.target_scale).max(axis=1)
+    target = (found.sd / subject.target_scale).argmax(axis=1)
+    places = np.flatnonzero(subject.scored)
+    chosen = np.argsort(-size, kind="stable")[:ROWS]
+    rows = []
+    for row in chosen:
+        k = target[row]
+        variance = found.epistemic_var[row, k] + found.aleatoric_var[row, k]
+        rows.append(
+            UncertainRow(
+                row=f"{subject.rows[places[row]]:,}",
+                observed=number(found.y[row, k]),
+                predicted=number(found.mean[row, k]),
+                interval=f"{number(found.low[row, k])} to {number(found.high[row, k])}",
+                uncertainty=number(found.sd[row, k], 3),
+                epistemic=percent(found.epistemic_var[row, k] / variance),
+                farthest=farthest(subject, subject.x[places[row]]),
+            )
+        )
+    return rows
