@@ -8,6 +8,7 @@ import dataclasses
 from typing import Any, TypeVar, dataclass_transform
 
 import jax
+import numpy as np
 
 T = TypeVar("T")
 
@@ -28,7 +29,9 @@ def transient(**options: Any) -> Any:
 @dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field, static, transient))
 def struct(cls: type[T]) -> type[T]:
     """Make a class a frozen dataclass, register it as a pytree and as a storable record."""
-    made: Any = dataclasses.dataclass(frozen=True)(cls)
+    made: Any = dataclasses.dataclass(frozen=True, repr=False)(cls)
+    if made.__repr__ is object.__repr__:
+        made.__repr__ = _text
     names = {True: [], False: []}
     for field in dataclasses.fields(made):
         names[bool(field.metadata.get("static"))].append(field.name)
@@ -58,6 +61,41 @@ def fields(record: Any) -> dict[str, Any]:
     """Return the fields of a record by name, in order of declaration, without transient ones."""
     kept = (f for f in dataclasses.fields(record) if not f.metadata.get("transient"))
     return {f.name: getattr(record, f.name) for f in kept}
+
+
+def brief(value: Any) -> str:
+    """Return a short text of a value: arrays by type and shape, records without their defaults."""
+    if isinstance(value, np.ndarray | np.generic | jax.Array):
+        return _array_text(value)
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    if type(value) in (list, tuple):
+        inner = ", ".join(map(brief, value))
+        comma = "," if type(value) is tuple and len(value) == 1 else ""
+        return f"({inner}{comma})" if type(value) is tuple else f"[{inner}]"
+    if type(value) is dict:
+        return "{" + ", ".join(f"{key!r}: {brief(item)}" for key, item in value.items()) + "}"
+    if callable(value) and hasattr(value, "__qualname__"):
+        return value.__qualname__
+    text = repr(value)
+    return f"{type(value).__name__}(...)" if "\n" in text else text
+
+
+def _array_text(value: Any) -> str:
+    is_number = value.ndim == 0 and jax.numpy.issubdtype(value.dtype, np.number)
+    if is_number and not isinstance(value, jax.core.Tracer):
+        return brief(value.item())
+    return f"{value.dtype}[{','.join(map(str, value.shape))}]"
+
+
+def _text(record: Any) -> str:
+    """Return the fields of a record that are not as by default: the `repr` of all records."""
+    told = [
+        f"{f.name}={text}"
+        for f in dataclasses.fields(record)
+        if (text := brief(getattr(record, f.name))) != brief(f.default)
+    ]
+    return f"{type(record).__name__}({', '.join(told)})"
 
 
 def bare(tree: Any) -> Any:

@@ -1,16 +1,16 @@
-"""The container: whole or absent, and nothing wrong is ever read."""
+"""The container: whole or absent, the same bytes for the same contents."""
 
 import errno
 import json
 import os
-import pickle
+import re
 import resource
 import struct
-import zipfile
+from importlib.metadata import version
 
 import numpy as np
 import pytest
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load_file
 
 from posterium.posterior import container
 from posterium.posterior.container import FileError
@@ -36,19 +36,6 @@ def file(tmp_path):
     path = tmp_path / "model.posterium"
     container.write(path, ARRAYS, META)
     return path
-
-
-def signed(header, body=b""):
-    """Return a file with a right digest around any safetensors header and body."""
-    text = json.dumps(header, separators=(",", ":")).encode()
-    data = struct.pack("<Q", len(text)) + text + body
-    at = container._DIGEST
-    return data[: at.start] + container._digest([data]) + data[at.stop :]
-
-
-def envelope(meta="{}", version=container.FORMAT):
-    text = '{"digest":"' + "0" * 64 + f'","format":{version},"meta":{meta}}}'
-    return {"__metadata__": {"posterium": text}}
 
 
 def test_what_was_written_is_read_with_types_shapes_and_bits(file):
@@ -80,89 +67,30 @@ def test_wide_arrays_lie_aligned(file):
     assert all(header[name]["data_offsets"][0] % ARRAYS[name].itemsize == 0 for name in ARRAYS)
 
 
-def test_every_truncation_is_refused(tmp_path):
-    path = tmp_path / "file"
-    container.write(path, {"w": RNG.normal(size=(300,))}, META)
-    size = path.stat().st_size
-    assert 2500 < size < 3500
-    for length in reversed(range(size)):
-        os.truncate(path, length)
-        with pytest.raises(FileError):
-            container.read(path)
-
-
-def test_every_flipped_bit_is_refused(tmp_path):
-    path = tmp_path / "file"
-    container.write(path, {"w": RNG.normal(size=(40,))}, {})
-    data = path.read_bytes()
-    for bit in RNG.choice(8 * len(data), size=300, replace=False):
-        flipped = bytearray(data)
-        flipped[bit // 8] ^= 1 << (bit % 8)
-        path.write_bytes(flipped)
-        with pytest.raises(FileError):
-            container.read(path)
-
-
 def test_appended_bytes_are_refused(file):
     file.write_bytes(file.read_bytes() + b"\0")
-    with pytest.raises(FileError, match="digest"):
+    with pytest.raises(FileError, match="not as long as its header says"):
         container.read(file)
 
 
-class Canary:
-    def __reduce__(self):
-        return os.mkdir, ("canary",)
-
-
-def hostile_files():
-    overflow = {"dtype": "F64", "shape": [2**62, 2**62], "data_offsets": [0, 8]}
-    overlap = {"dtype": "F64", "shape": [1], "data_offsets": [0, 8]}
-    odd = {"dtype": "BF16", "shape": [4], "data_offsets": [0, 8]}
-    head = b'{"__metadata__":{"posterium":"{\\"digest\\":\\"' + b"0" * 64
-    return {
-        "empty": b"",
-        "pickle": pickle.dumps(Canary()),
-        "text": b"a,b\n1,2\n" * 50,
-        "foreign safetensors": save({"w": np.zeros(30)}, {"posterium": "{}"}),
-        "endless header": struct.pack("<Q", 2**63) + head + b" " * 100,
-        "large header": struct.pack("<Q", 2**30) + head + b" " * 100,
-        "overflowing shape": signed(envelope() | {"w": overflow}, bytes(8)),
-        "overlapping arrays": signed(envelope() | {"v": overlap, "w": overlap}, bytes(8)),
-        "hole": signed(envelope(), bytes(8)),
-        "unknown type": signed(envelope() | {"w": odd}, bytes(8)),
-        "deep JSON": signed(envelope("[" * 10**5 + "]" * 10**5)),
-        "NaN in JSON": signed(envelope("NaN")),
-        "duplicate keys": signed(envelope('{"a":1,"a":2}')),
-        "not an object": signed(envelope() | {"w": 3}),
-        "no meta": signed({"__metadata__": {"posterium": '{"digest":"' + "0" * 64 + '"}'}}),
-    }
-
-
-@pytest.mark.parametrize("name", hostile_files())
-def test_hostile_files_are_refused_and_run_nothing(name, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_a_newer_format_is_refused_with_both_versions(tmp_path, monkeypatch):
     path = tmp_path / "file"
-    path.write_bytes(hostile_files()[name])
-    with pytest.raises(FileError, match="file"):
+    monkeypatch.setattr(container, "FORMAT", 7)
+    monkeypatch.setattr(container, "version", lambda name: "9.9")
+    container.write(path, ARRAYS, META)
+    monkeypatch.undo()
+    here = version("posterium")
+    said = f"format 7, written by posterium 9.9; this is posterium {here}, which reads format 1. "
+    with pytest.raises(FileError, match=re.escape(said) + "Install posterium 9.9 or newer"):
         container.read(path)
-    assert os.listdir(tmp_path) == ["file"]
 
 
-def test_archives_and_object_arrays_are_refused(tmp_path):
-    with zipfile.ZipFile(tmp_path / "zip", "w") as archive:
-        archive.writestr("../outside", "x" * 500)
-    np.save(tmp_path / "objects.npy", np.array([{}] * 200, object), allow_pickle=True)
-    os.mkfifo(tmp_path / "fifo")
-    for name in ("zip", "objects.npy", "fifo", "."):
-        with pytest.raises(FileError):
-            container.read(tmp_path / name)
-
-
-def test_a_newer_format_is_named(tmp_path):
-    path = tmp_path / "file"
-    path.write_bytes(signed(envelope(version=7)))
-    with pytest.raises(FileError, match=r"format 7.*reads format 1.*newer posterium"):
-        container.read(path)
+def test_a_damaged_byte_is_refused_by_the_digest(file):
+    data = bytearray(file.read_bytes())
+    data[-1] ^= 1
+    file.write_bytes(data)
+    with pytest.raises(FileError, match="digest does not match"):
+        container.read(file)
 
 
 def test_a_missing_file_is_a_missing_file(tmp_path):

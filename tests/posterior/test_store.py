@@ -18,7 +18,9 @@ from posterium.model.model import Model
 from posterium.model.network import MLP, Functions
 from posterium.model.prior import Normal
 from posterium.posterior import container
-from posterium.posterior.store import ExternalError, FileError, decode, encode, load, save
+from posterium.posterior.decode import decode
+from posterium.posterior.encode import encode
+from posterium.posterior.store import ExternalError, FileError, load, save
 
 
 @struct

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from posterium._struct import brief
 from posterium.driver import batches, devices, program
 from posterium.driver.checks import check_door, check_model
 from posterium.driver.journal import Chapter, Journal
@@ -17,7 +18,7 @@ from posterium.driver.watch import Callback, Interrupted, ProgressBar, Report, i
 from posterium.model.data import Data, Stream
 from posterium.model.model import Model
 from posterium.numerics import trees
-from posterium.posterior.fit import Fit, Verdict
+from posterium.posterior.fit import Fit, Seen, Verdict
 
 CHUNK_SECONDS = 1.0
 PROBE_STEPS = 32
@@ -130,7 +131,11 @@ class Run:
         posterior, model = trees.to_numpy((start, model))
         info |= program.evidence(posterior, model)
         verdict = Verdict.merge(list(verdicts.values()))
-        return Fit(posterior, model, info, verdict, type(method).__name__, self.dtype.name, used)
+        whole = batches.source(self.key, self.data, None, self.dtype).first
+        return Fit(
+            posterior, model, info, verdict, type(method).__name__, self.dtype.name, used,
+            brief(method), Seen.of(whole),
+        )  # fmt: skip
 
     def one(
         self, number: int, phase: Phase, model: Model, start: Any

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from posterium._struct import replace, struct
+from posterium._struct import brief, replace, struct
 
 
 class ScalePrior(Protocol):
@@ -45,6 +45,12 @@ class Learned:
         on_host = isinstance(self.raw, np.ndarray | np.generic)
         return self.floor + (np if on_host else jnp).exp(self.raw)
 
+    def __repr__(self) -> str:
+        more = {"floor": self.floor, "prior": self.prior}
+        told = [f"{name}={brief(v)}" for name, v in more.items() if brief(v) not in ("0", "None")]
+        shown = self.value if isinstance(self.raw, np.ndarray | np.generic) else self.raw
+        return f"learn({', '.join([brief(shown), *told])})"
+
     def log_prior(self) -> jax.Array:
         """Return the log density of `raw` in nats, the log-Jacobian included."""
         if self.prior is None:
@@ -52,7 +58,7 @@ class Learned:
         return jnp.sum(self.prior.log_prob(self.value) + self.raw)
 
 
-def learn(value: Any, *, floor: float = 0.0, prior: ScalePrior | None = None) -> Learned:
+def learn(value: Any, *, floor: Any = 0.0, prior: ScalePrior | None = None) -> Learned:
     """Mark a positive hyper-parameter as free, starting from a value above its floor.
 
     Examples
@@ -62,7 +68,7 @@ def learn(value: Any, *, floor: float = 0.0, prior: ScalePrior | None = None) ->
     2.0
     """
     start = np.asarray(value, dtype=float)
-    if not (np.all(np.isfinite(start)) and np.all(start > floor) and floor >= 0):
+    if not (np.all(np.isfinite(start)) and np.all(start > floor) and np.all(np.asarray(floor) >= 0)):
         raise ValueError(
             f"A learned value must be finite and above its floor; got {value} with floor {floor}. "
             "Give a positive start, or a lower floor."

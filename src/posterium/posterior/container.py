@@ -2,7 +2,7 @@
 
 The file is a safetensors file whose one metadata entry is an envelope of canonical JSON::
 
-    {"digest": <64 hex digits>, "format": 1, "meta": {...}}
+    {"digest": <64 hex digits>, "format": 1, "meta": {...}, "posterium": "<version>"}
 
 The digest is the SHA-256 of all bytes of the file with its own 64 characters set to ``0``, so
 that a flipped bit or a missing byte anywhere is seen before anything is decoded. Equal contents
@@ -16,6 +16,7 @@ import os
 import secrets
 import struct
 from collections.abc import Mapping
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ FORMAT = 1
 TEMPORARY = ".posterium-*.tmp"
 """What a killed writer leaves behind matches this pattern; it may be removed."""
 
-_HEADER_LIMIT = 2**22
+_HEADER_LIMIT = 2**21
 _ZEROS = "0" * 64
 _PREFIX = b'{"__metadata__":{"posterium":"{\\"digest\\":\\"'
 _DIGEST = slice(8 + len(_PREFIX), 8 + len(_PREFIX) + 64)
@@ -44,6 +45,9 @@ _DTYPES = {
     "U8": "|u1",
     "BOOL": "|b1",
 }
+BROKEN = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What contents that are not of our kind may raise."""
+
 _NAMES = {text: name for name, text in _DTYPES.items()}
 
 PathLike = str | os.PathLike[str]
@@ -56,6 +60,12 @@ class FileError(ValueError):
 def canonical(value: Any) -> str:
     """Return the one JSON text of a value: keys sorted, no spaces, no NaN."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def clipped(value: Any) -> str:
+    """Return a representation that is short enough for a message, whatever a file held."""
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 def write(path: PathLike, arrays: Mapping[str, Any], meta: Any) -> None:
@@ -103,16 +113,16 @@ def read(path: PathLike) -> tuple[dict[str, np.ndarray], Any]:
     FileNotFoundError
         There is no such file.
     """
-    data = _load(path)
-    if data[_DIGEST] != _digest([data]):
-        raise FileError(f"{path} is damaged or cut short: its digest does not match its contents.")
     try:
+        data = _load(path)
+        if data[_DIGEST] != _digest([data]):
+            raise FileError("it is damaged: its digest does not match its contents.")
         meta = _meta(data)
         arrays = {name: _array(entry) for name, entry in safetensors.deserialize(data)}
     except FileError as error:
-        raise FileError(f"{path}: {error}") from None
-    except (ValueError, KeyError, TypeError, RecursionError, safetensors.SafetensorError) as error:
-        raise FileError(f"{path} is not a valid posterium file: {error!r}") from error
+        raise FileError(f"{path} cannot be read: {error}") from None
+    except (*BROKEN, safetensors.SafetensorError) as error:
+        raise FileError(f"{path} is not a valid posterium file: {clipped(error)}") from error
     return arrays, meta
 
 
@@ -137,7 +147,9 @@ def _serialise(arrays: dict[str, np.ndarray], meta: Any) -> list[Any]:
 
 
 def _header(arrays: dict[str, np.ndarray], meta: Any) -> bytes:
-    envelope = canonical({"digest": _ZEROS, "format": FORMAT, "meta": meta})
+    envelope = canonical(
+        {"digest": _ZEROS, "format": FORMAT, "meta": meta, "posterium": version("posterium")}
+    )
     header: dict[str, Any] = {"__metadata__": {"posterium": envelope}}
     end = 0
     for name, array in arrays.items():
@@ -147,14 +159,19 @@ def _header(arrays: dict[str, np.ndarray], meta: Any) -> bytes:
             "shape": list(array.shape),
             "data_offsets": offsets,
         }
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
+    text = _header_text(header)
     if len(text) > _HEADER_LIMIT:
         raise ValueError(
             f"The JSON of a file may take {_HEADER_LIMIT} bytes; got {len(text)}. "
             "Store long lists of numbers as arrays."
         )
     return struct.pack("<Q", len(text)) + text
+
+
+def _header_text(header: dict[str, Any]) -> bytes:
+    """Return the one text of a header, padded so that arrays are aligned."""
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    return text + b" " * (-len(text) % 8)
 
 
 def _digest(buffers: list[Any]) -> bytes:
@@ -190,30 +207,45 @@ def sync_directory(path: PathLike) -> None:
 
 
 def _load(path: PathLike) -> bytes:
-    """Return the bytes of a file once its first ones and its size look right."""
+    """Return the bytes of a file whose header is of our kind and says that it is as long as it is.
+
+    Nothing is read before that but the header.
+    """
     if os.path.exists(path) and not os.path.isfile(path):
-        raise FileError(f"{path} is not a regular file.")
+        raise FileError("it is not a regular file.")
     with open(path, "rb") as file:
-        head = file.read(_DIGEST.stop)
         size = os.fstat(file.fileno()).st_size
+        head = file.read(_DIGEST.stop)
         if len(head) < _DIGEST.stop or head[8 : _DIGEST.start] != _PREFIX:
-            raise FileError(f"{path} is not a posterium file, or was cut short.")
+            raise FileError("it is not a posterium file, or was cut short.")
         (length,) = struct.unpack("<Q", head[:8])
         if length > min(size - 8, _HEADER_LIMIT):
-            raise FileError(f"{path} is damaged or cut short: its header does not fit.")
-        return head + file.read()
+            raise FileError("it is damaged or cut short: its header does not fit.")
+        head += file.read(8 + length - len(head))
+        if 8 + length + _payload(json.loads(head[8:])) != size:
+            raise FileError("it is damaged or cut short: it is not as long as its header says.")
+        file.seek(0)
+        return file.read(size)
+
+
+def _payload(header: dict[str, Any]) -> int:
+    """Return how many bytes of arrays a header announces."""
+    entries = [entry for name, entry in header.items() if name != "__metadata__"]
+    return max((int(entry["data_offsets"][1]) for entry in entries), default=0)
 
 
 def _meta(data: bytes) -> Any:
     (length,) = struct.unpack("<Q", data[:8])
-    text = json.loads(data[8 : 8 + length])["__metadata__"]["posterium"]
+    header = json.loads(data[8 : 8 + length])
+    text = header["__metadata__"]["posterium"]
     envelope = json.loads(text)
     if envelope["format"] != FORMAT:
         raise FileError(
-            f"the file has format {envelope['format']}, this version reads format {FORMAT}; "
-            "install a newer posterium."
+            f"it has format {envelope['format']}, written by posterium {envelope['posterium']}; "
+            f"this is posterium {version('posterium')}, which reads format {FORMAT}. Install "
+            f"posterium {envelope['posterium']} or newer."
         )
-    if canonical(envelope) != text:
+    if canonical(envelope) != text or _header_text(header) != data[8 : 8 + length]:
         raise FileError("its JSON is not in the one form that is written.")
     return envelope["meta"]
 

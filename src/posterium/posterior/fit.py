@@ -7,7 +7,9 @@ import numpy as np
 from scipy.special import logsumexp
 
 from posterium._struct import static, struct
+from posterium.model.data import Data
 from posterium.model.model import Model
+from posterium.posterior.summary import summary
 
 STATUSES = ("ok", "warned", "failed")
 
@@ -47,6 +49,38 @@ class Verdict:
 
 
 @struct
+class Seen:
+    """What a fit saw of its data: no row of them, only how many and the range of each input.
+
+    Parameters
+    ----------
+    rows
+        Number of rows.
+    low, high
+        Least and greatest value of each input, of the shape and type of one row of x. Of a
+        stream, those of its first batch.
+    """
+
+    rows: int = static()
+    low: Any
+    high: Any
+
+    @classmethod
+    def of(cls, data: Data) -> "Seen":
+        """Return what data are; rows of weight 0 are padding."""
+        x = np.asarray(data.x)[np.asarray(data.weight) > 0]
+        return cls(int(data.rows), x.min(axis=0), x.max(axis=0))
+
+    def inputs(self, count: int) -> np.ndarray:
+        """Return made-up inputs within these ranges, (count, ...), the same at every call."""
+        share = np.random.default_rng(0).random((count, *self.low.shape))
+        if np.issubdtype(self.low.dtype, np.floating):
+            return (self.low + share * (self.high - self.low)).astype(self.low.dtype)
+        low, high = self.low.astype(np.int64), self.high.astype(np.int64)
+        return (low + np.floor(share * (high - low + 1)).astype(np.int64)).astype(self.low.dtype)
+
+
+@struct
 class Fit:
     """The result of `fit`.
 
@@ -67,6 +101,14 @@ class Fit:
         ``"float32"`` or ``"float64"``: what it was computed in.
     devices
         Over how many devices the members of an ensemble were spread.
+    settings
+        The method with its settings, as text.
+    seen
+        What the data were, or None where that is not known.
+
+    Notes
+    -----
+    Printed, it says in at most ten lines what was done and whether to trust it.
     """
 
     posterior: Any
@@ -76,6 +118,11 @@ class Fit:
     method: str = static(default="")
     precision: str = static(default="float32")
     devices: int = static(default=1)
+    settings: str = static(default="")
+    seen: Seen | None = None
+
+    def __repr__(self) -> str:
+        return summary(self)
 
     @property
     def log_evidence(self) -> float:
