@@ -25,6 +25,7 @@ _HOME = {
     "learn": "model.hyper",
     "MLP": "model.network",
     "Functions": "model.network",
+    "describe": "model.describe",
     "Linear": "model.features",
     "Affine": "model.features",
     "Polynomial": "model.features",
