@@ -4,7 +4,9 @@ import pytest
 from posterium._struct import is_record
 from posterium.posterior.store import load, save
 from posterium.tables.encode import TableSpec, fit_spec
+from posterium.tables.encoders import BooleanColumn, CategoricalColumn, NumberColumn
 from posterium.tables.errors import UserError
+from posterium.tables.features import Features
 from posterium.tables.read import read_table
 
 
@@ -38,20 +40,23 @@ def refused(table, text, target="y", task=None):
 
 def test_numbers_and_booleans_become_float64_by_name(table):
     spec, notes = fit_spec(table("a,on,y\n1e12,True,1\n-.5e-12,false,2\n3,TRUE,4\n"), "y")
-    assert (spec.feature_names, spec.kinds) == (("a", "on"), ("number", "boolean"))
+    assert [(c.name, c.kind) for c in spec.features.columns] == [("a", "number"), ("on", "boolean")]
+    assert spec.features.names == spec.features.sources == ("a", "on")
     assert spec.task == "regression"
     assert any('Read as 1 (true, yes) and 0 (false, no): "on"' in note for note in notes)
     other = table("extra,on,y,a\ntext,yes,4,7\nNA,no,5,8\n")
-    np.testing.assert_array_equal(spec.features(other), [[7.0, 1.0], [8.0, 0.0]])
+    np.testing.assert_array_equal(spec.features.encode(other), [[7.0, 1.0], [8.0, 0.0]])
     np.testing.assert_array_equal(spec.target(other), [4.0, 5.0])
     assert spec.unused(other) == [f'{other.source}: columns not used: "extra", "y".']
     assert is_record(spec)
-    assert hash(spec) == hash(TableSpec(("a", "on"), ("number", "boolean"), "y", "regression"))
+    assert {spec: 1}[fit_spec(table("a,on,y\n1e12,True,1\n-.5e-12,false,2\n3,TRUE,4\n"), "y")[0]]
 
 
 def test_a_table_without_rows_has_features_of_shape_zero_by_d(table):
     spec, _ = fit_spec(table("a,b,y\n1,2,1\n2,3,2\n"), "y")
-    assert spec.features(table("b,a\n")).shape == (0, 2)
+    empty = table("b,a\n")
+    assert spec.features.encode(empty).shape == (0, 2)
+    assert spec.features.outside(empty).shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +83,12 @@ def test_labels_keep_their_text_or_type(table, written, classes):
 
 @pytest.mark.parametrize("labels", [(1, 2), (0.5, 1.0), ("=a", "é"), (False, True)])
 def test_a_model_file_gives_back_how_a_table_is_encoded(tmp_path, labels):
-    spec = TableSpec(("a", "on"), ("number", "boolean"), "y", "classification", labels)
+    columns = (
+        NumberColumn("a", True, -0.1, 1e300, 1 / 3, 5e-324),
+        BooleanColumn("on", fill=1.0),
+        CategoricalColumn("é = x", True, ("=1", "b"), ("c",), (0.1, 0.2, 0.7)),
+    )
+    spec = TableSpec(Features(columns, "impute", "other"), "y", "classification", labels)
     save(spec, tmp_path / "spec.posterium")
     read = load(tmp_path / "spec.posterium")
     assert read == spec
@@ -111,8 +121,14 @@ def test_an_unknown_label_is_refused_with_its_line(table):
         (["1", "", "NA", "?"], 'missing values in "v" (3, first in line 3)'),
         (["2024-01-31", "2024-02-01"], "looks like dates"),
         (["31.1.2024 10:00", "1.2.2024"], "looks like dates"),
-        (["red", "green", "red"], '"v" (2 different values)'),
-        (["yes", "true"], '"v" (2 different values)'),
+        ([f"t{i % 51}" for i in range(60)], '"v" (51 different values)'),
+        ([f"t{i}" for i in range(20)], '"v" (20 different values)'),
+        (
+            ["1", "x", "x"],
+            'line 3, column "v": "x" found: a number was expected; numbers are mixed',
+        ),
+        (["1", "x", "x"], 'mixed with text in "v" (2 levels)'),
+        (["", "", "NA"], 'missing values in "v" (3'),
         (["1_000", "2"], '"1_000" found'),
         (["0x10", "2"], '"0x10" found'),
     ],
@@ -165,40 +181,14 @@ def test_an_unknown_task_is_refused(table):
 def test_predicting_refuses_columns_unlike_those_fitted(table, text, message):
     spec, _ = fit_spec(table("a,b,y\nyes,1,1\nno,2,2\n"), "y")
     with pytest.raises(UserError) as refusal:
-        spec.features(table(text))
+        spec.features.encode(table(text))
     assert message in str(refusal.value)
-
-
-@pytest.mark.parametrize(
-    ("text", "note"),
-    [
-        (column("v", [3, 3, 3]), 'Constant columns, which tell nothing: "v"'),
-        (column("v", [1e9, 1e9 + 1, 1e9]), 'Nearly constant columns, treated as constant: "v"'),
-        (
-            column("v", [2**53 + 2, 5, 6]),
-            'Integers too large to be exact in float64, likely identifiers: "v"',
-        ),
-        (column("v", range(30)), 'A different integer in every row, likely identifiers: "v"'),
-        (target([5, 5, 5]), 'The target "y" is constant'),
-        (target([1, 2] * 12), 'The target "y" has 2 different values'),
-        (target([2, 3, 4]), "likely a leak"),
-        (target("aab"), 'Classes of "y" with one row only: "b"'),
-        ("a,b,c,y\n1,2,3,4\n5,7,2,1\n", "More columns (3) than rows (2)"),
-    ],
-)
-def test_what_is_odd_is_noted_and_accepted(table, text, note):
-    _, notes = fit_spec(table(text), "y")
-    assert any(note in found for found in notes)
-
-
-def test_nothing_is_noted_about_an_ordinary_table(table):
-    assert fit_spec(table(column("v", [0.3, 1.7, -2.2, 1e12])), "y")[1] == []
 
 
 def test_sizes_near_the_ends_of_float64_neither_warn_nor_fail(table):
     spec, notes = fit_spec(table(column("v", ["1.7e308", "-1.7e308", "5e-324"])), "y")
     assert notes == []
-    assert spec.features(table(column("v", ["5e-324", "0"]))).shape == (2, 1)
+    assert spec.features.encode(table(column("v", ["5e-324", "0"]))).shape == (2, 1)
 
 
 def test_a_target_whose_squares_overflow_is_refused(table):

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from posterium.tables import read
+from posterium.tables import content
 from posterium.tables.errors import UserError
 from posterium.tables.read import read_table
 
@@ -26,7 +26,7 @@ def table(tmp_path):
 
 
 def rows(table):
-    return [table.names, *table.cells.rows()]
+    return [table.names, *zip(*(table.column(name).cells for name in table.names), strict=True)]
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_standard_input_is_read_for_a_dash(monkeypatch):
         (b"a,b\n1,2,\n", "line 2: 2 cells expected as in the line of names, 3 found"),
         (b"a,b,a\n1,2,3\n", '"a" (columns 1, 3)'),
         (b"a,,b\n1,2,3\n", "column 2 of 3 has no name"),
-        (b"a;b\n1,5;2\n", "semicolons"),
-        (b"a\tb\n1\t2\n", "tabs"),
+        (b"a;b\n1;2\n3\n", "look separated by semicolons, not commas"),
+        (b"a\tb\n1\t2\n3\n", "look separated by tabs, not commas"),
         (b"a,b\n1,caf\xe9\n", "byte 0xe9 at offset 9, line 2"),
         (b"a,b\n1,\x00\n", "NUL bytes, the first at offset 6"),
         (b"\x89PNG\r\n\x1a\n\x00", "a PNG image"),
@@ -139,16 +139,33 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
         read_table(path)
 
 
-@pytest.mark.parametrize("content", [PLAIN, gzip.compress(PLAIN, mtime=0)], ids=["plain", "gzip"])
-def test_tables_beyond_the_limit_are_refused(table, monkeypatch, content):
-    monkeypatch.setattr(read, "MAX_BYTES", len(PLAIN) - 1)
-    with pytest.raises(UserError, match="at most"):
-        table(content)
+@pytest.mark.parametrize("written", [PLAIN, gzip.compress(PLAIN, mtime=0)], ids=["plain", "gzip"])
+def test_tables_beyond_the_limit_are_refused(table, monkeypatch, written):
+    monkeypatch.setattr(content, "MAX_BYTES", len(PLAIN) - 1)
+    with pytest.raises(UserError, match=f"at most {len(PLAIN) - 1} are read"):
+        table(written)
+
+
+def test_a_small_file_that_expands_beyond_the_limit_is_refused(table, monkeypatch):
+    monkeypatch.setattr(content, "MAX_BYTES", 1_000_000)
+    bomb = gzip.compress(b"a,b\n" + b"1,2\n" * 1_000_000, mtime=0)
+    assert len(bomb) < 10_000
+    with pytest.raises(UserError, match="holds more than 1,000,000 bytes"):
+        table(bomb)
+
+
+def test_a_table_larger_than_the_free_memory_is_refused_with_both_sizes(table, monkeypatch):
+    free = content.MEMORY_PER_BYTE * (len(PLAIN) - 1)
+    monkeypatch.setattr(content, "available_memory", lambda: free)
+    with pytest.raises(UserError, match=r"holds 12 bytes .* at most 11 are read, in the memory"):
+        table(PLAIN)
+    monkeypatch.setattr(content, "available_memory", lambda: free + content.MEMORY_PER_BYTE)
+    assert len(table(PLAIN)) == 2
 
 
 def test_polars_missing_is_refused_with_the_extra_to_install(table, monkeypatch):
     monkeypatch.setitem(sys.modules, "polars", None)
-    with pytest.raises(UserError, match=r'pip install "posterium\[cli\]"'):
+    with pytest.raises(UserError, match=r'pip install "posterium\[tables\]"'):
         table(PLAIN)
 
 

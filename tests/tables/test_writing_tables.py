@@ -32,6 +32,11 @@ def test_text_comes_back_as_it_was_and_formulas_are_quoted():
     assert text.startswith("label,n\nplain,0\n")
 
 
+def test_none_is_an_empty_cell():
+    columns = {"mean": np.array([0.5, None], object), "label": np.array([None, "a,b"], object)}
+    assert as_csv(columns) == 'mean,label\n0.5,\n,"a,b"\n'
+
+
 def test_no_rows_give_the_names_alone():
     assert as_csv(regression_columns(*[np.empty(0)] * 6)) == (
         "mean,sd,aleatoric_sd,epistemic_sd,lower,upper\n"

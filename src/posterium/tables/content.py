@@ -12,8 +12,8 @@ from posterium.tables.memory import available_memory
 
 MAX_BYTES = 2**31
 """The largest table read, in bytes after decompression."""
-MEMORY_PER_BYTE = 16
-"""Bytes of memory that reading takes at most for each byte of text, all steps together."""
+MEMORY_PER_BYTE = 24
+"""Bytes of memory that a byte of text takes at most, with cells of one sign, until it is arrays."""
 
 SIGNATURES = {
     b"\x89PNG": "a PNG image",
@@ -130,7 +130,7 @@ def decoded(data: bytes, source: str, encoding: str = "utf-8") -> bytes:
     if b"\0" in text:
         raise UserError(
             f"{source} looks like {kind or 'a binary file'}, not a CSV table: it has NUL bytes, "
-            f"the first at offset {data.index(0)}.",
+            f"the first at offset {text.index(0)}.",
             "Save the table as CSV in the encoding UTF-8.",
         )
     text = text.removeprefix(b"\xef\xbb\xbf")

@@ -5,6 +5,7 @@ import resource
 import sys
 from pathlib import Path
 
+MEMINFO = Path("/proc/meminfo")
 CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -16,9 +17,11 @@ def available_memory() -> int:
 def _of_machine() -> int:
     """Return what the machine can give without swapping."""
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+        lines = MEMINFO.read_text().splitlines()
+        return next(int(w.split()[1]) for w in lines if w.startswith("MemAvailable:")) * 1024
+    except (OSError, StopIteration, ValueError):
+        pass
+    try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
         return sys.maxsize

@@ -157,10 +157,13 @@ def as_csv(columns: Mapping[str, np.ndarray]) -> str:
 
 
 def _cells(column: np.ndarray) -> list[str]:
-    """Return the cells of one column: numbers with all digits they need, text quoted if need be."""
+    """Return the cells of one column: numbers with all digits they need, text quoted if need be.
+
+    None is an empty cell.
+    """
     if column.dtype == np.float64:
         return [repr(value) for value in column.tolist()]
-    return [_quoted(v) if isinstance(v, str) else str(v) for v in column]
+    return ["" if v is None else _quoted(v) if isinstance(v, str) else str(v) for v in column]
 
 
 def _quoted(text: str) -> str:
