@@ -1,5 +1,6 @@
 """The command in this process, on small tables, with a compilation cache of its own."""
 
+import contextlib
 import re
 
 import jax
@@ -43,6 +44,21 @@ def run(capfd):
         said = capfd.readouterr()
         return status, said.out, said.err
 
+    call.said = capfd.readouterr
+    return call
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Return a function that writes text, lines or bytes to a file; it returns the path."""
+
+    def call(content, name="t.csv"):
+        if isinstance(content, list):
+            content = "\n".join(content) + "\n"
+        path = tmp_path / name
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return path
+
     return call
 
 
@@ -58,6 +74,35 @@ def refused(run):
         assert all(re.search(r"\w", line) for line in lines), err
         assert "Traceback" not in err
         return lines
+
+    return call
+
+
+class Reached(BaseException):
+    """The command came as far as the fit."""
+
+
+@pytest.fixture
+def accepted(run, monkeypatch):
+    """Return a function that runs a fit as far as the fit itself.
+
+    It returns what would be fitted: inputs (n, d), target (n,), and the complaints until then.
+    """
+
+    def call(*argv):
+        seen = []
+
+        def stop(method, model, x, y, **options):
+            seen.extend([x, y, options])
+            raise Reached
+
+        with monkeypatch.context() as patch:
+            patch.setattr("posterium.cli.request.fit_table", stop)
+            patch.setattr("posterium.cli.request.space.sizes", lambda *given: (0, 0))
+            with contextlib.suppress(Reached):
+                status, _, err = run(*argv)
+                pytest.fail(f"status {status}: {err}")
+        return seen[0], seen[1], run.said().err
 
     return call
 

@@ -9,7 +9,7 @@ import pytest
 from posterium.cli import files
 from posterium.tables.fitted import Fitted
 
-REGRESSION = ["mean", "sd", "aleatoric_sd", "epistemic_sd", "lower", "upper"]
+REGRESSION = ["mean", "sd", "aleatoric_sd", "epistemic_sd", "lower", "upper", "outside"]
 COMMON = ["task", "method", "n_train", "n_test"]
 END = ["seconds", "verdict", "seed"]
 
@@ -148,7 +148,7 @@ def test_classes_come_back_as_they_were_written(words, run, tmp_path):
     table = rows(out)
     probs = ["p_=oak", "p_ash", "p_fir, red"]
     assert status == 0
-    assert list(table[0]) == ["label", *probs, "entropy", "mutual_information"]
+    assert list(table[0]) == ["label", *probs, "entropy", "mutual_information", "outside"]
     assert [row["label"] for row in table][:3] == ["=oak", "fir, red", "ash"]
     np.testing.assert_allclose(sum(column(table, name) for name in probs), 1, rtol=1e-6)
     assert sorted(row["observed"] for row in rows(held)) == sorted(["=oak", "fir, red", "ash"] * 2)

@@ -124,7 +124,7 @@ def test_a_checkpoint_of_another_fit_is_refused_with_what_differs(numbers, run, 
     status, _, err = run("fit", numbers, *options, "--seed", "1")
     assert status == 2
     assert len(err.splitlines()) == 2
-    assert "key" in err
+    assert "seed" in err
 
 
 @pytest.mark.parametrize("asked", ["--method bogus", "--method exact --likelihood heteroscedastic"])

@@ -147,7 +147,7 @@ def test_a_checkpoint_of_another_fit_is_refused_with_what_differs(tmp_path, chan
     settings = {"key": KEY, "model": MODEL, "data": DATA, "method": SINGLE} | changed
     if not (tmp_path / "c").exists():
         fit(KEY, MODEL, DATA, SINGLE, checkpoint=tmp_path / "c", callbacks=[lambda r: True])
-    with pytest.raises(CheckpointMismatch, match=f"what differs: .*{said} "):
+    with pytest.raises(CheckpointMismatch, match=rf"what differs: .*{said}\b"):
         fit(checkpoint=tmp_path / "c", **settings)
 
 

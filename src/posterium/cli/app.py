@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from posterium.cli import arguments as given
 from posterium.cli.messages import DONE, abrupt
 from posterium.tables.errors import UserError, plain
 
@@ -20,10 +21,6 @@ app = typer.Typer(
 )
 recipes = typer.Typer(help="Textbook computations with known answers.", rich_markup_mode=None)
 app.add_typer(recipes, name="recipe")
-
-Table = Annotated[str, typer.Argument(metavar="DATA", help="CSV file, or - for standard input.")]
-ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="File that fit --out wrote.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that are there.")]
 
 
 def parse(argv: Sequence[str] | None) -> Action:
@@ -75,83 +72,104 @@ def posterium(
 
 @app.command()
 def fit(
-    data: Table,
-    target: Annotated[str, typer.Option(metavar="COLUMN", help="The column to predict.")],
-    task: Annotated[
-        str | None,
-        typer.Option(metavar="regression|classification", help="Chosen by the target if left out."),
-    ] = None,
-    method: Annotated[str, typer.Option(metavar="NAME", help="See posterium methods.")] = "default",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="A setting of the method; repeatable."),
-    ] = None,
-    likelihood: Annotated[
-        str | None,
-        typer.Option(metavar="NAME", help="gaussian, heteroscedastic, bernoulli or categorical."),
-    ] = None,
-    out: Annotated[str | None, typer.Option(metavar="FILE", help="Save the model here.")] = None,
-    predictions: Annotated[
-        str | None, typer.Option(metavar="FILE", help="CSV of predictions of the held-out rows.")
-    ] = None,
-    json: Annotated[str | None, typer.Option(metavar="FILE", help="Scores as JSON.")] = None,
-    test_fraction: Annotated[
-        str, typer.Option(metavar="F", help="Share of the rows held out and scored; 0 for none.")
-    ] = "0.1",
-    refit: Annotated[
-        bool, typer.Option("--refit", help="Then fit again on all rows, and save that model.")
-    ] = False,
-    draws: Annotated[
-        str | None, typer.Option(metavar="N", help="Functions drawn for a prediction.")
-    ] = None,
-    seed: Annotated[str, typer.Option(metavar="N", help="Seed of all randomness.")] = "0",
-    checkpoint: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Where a fit that was stopped goes on."),
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Exit status 1 unless the verdict is ok.")
-    ] = False,
-    overwrite: Overwrite = False,
+    data: given.Table,
+    target: given.Target,
+    task: given.Task = None,
+    method: given.MethodName = "default",
+    settings: given.Settings = None,
+    likelihood: given.Likelihood = None,
+    prior_precision: given.PriorPrecision = None,
+    noise_sd: given.NoiseSd = None,
+    precision: given.Precision = None,
+    out: given.Out = None,
+    predictions: given.Predictions = None,
+    json: given.Json = None,
+    report: given.Report = None,
+    test_fraction: given.TestFraction = "0.1",
+    refit: given.Refit = False,
+    draws: given.Draws = None,
+    seed: given.Seed = "0",
+    checkpoint: given.Checkpoint = None,
+    header: given.Header = None,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    encoding: given.Encoding = None,
+    missing: given.Missing = None,
+    unseen: given.Unseen = None,
+    categorical: given.Categorical = None,
+    drop: given.Drop = None,
+    strict: given.Strict = False,
+    overwrite: given.Overwrite = False,
 ) -> Action:
     """Fit a table: hold rows out, fit the others, score, save."""
     return _later(
-        "fit", data, target=target, task=task, method=method, settings=settings or [],
-        likelihood=likelihood, out=out, predictions=predictions, json=json,
-        test_fraction=test_fraction, refit=refit, draws=draws, seed=seed,
-        checkpoint=checkpoint, strict=strict, overwrite=overwrite,
+        "fit", data, target=target, task=task, method=method, settings=settings,
+        likelihood=likelihood, prior_precision=prior_precision, noise_sd=noise_sd,
+        precision=precision, out=out, predictions=predictions, json=json, report=report,
+        test_fraction=test_fraction, refit=refit, draws=draws, seed=seed, checkpoint=checkpoint,
+        reading=_reading(header, separator, decimal, encoding), missing=missing, unseen=unseen,
+        categorical=categorical, drop=drop, strict=strict, overwrite=overwrite,
     )  # fmt: skip
 
 
 @app.command()
 def predict(
-    model: ModelFile,
-    data: Table,
-    out: Annotated[
-        str | None, typer.Option(metavar="FILE", help="CSV file; standard output if left out.")
-    ] = None,
-    level: Annotated[
-        str, typer.Option(metavar="P", help="Probability of the interval from lower to upper.")
-    ] = "0.9",
-    overwrite: Overwrite = False,
+    model: given.ModelFile,
+    data: given.Table,
+    out: given.Csv = None,
+    level: given.Level = "0.9",
+    draws: given.Draws = None,
+    header: given.Header = None,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    encoding: given.Encoding = None,
+    missing: given.Missing = None,
+    unseen: given.Unseen = None,
+    overwrite: given.Overwrite = False,
 ) -> Action:
     """Predict the rows of a table, in their order; columns are found by name."""
-    return _later("predict", model, data, out=out, level=level, overwrite=overwrite)
+    return _later(
+        "predict", model, data, out=out, level=level, draws=draws,
+        reading=_reading(header, separator, decimal, encoding), missing=missing, unseen=unseen,
+        overwrite=overwrite,
+    )  # fmt: skip
 
 
 @app.command()
 def evaluate(
-    model: ModelFile,
-    data: Table,
-    json: Annotated[str | None, typer.Option(metavar="FILE", help="Scores as JSON.")] = None,
-    overwrite: Overwrite = False,
+    model: given.ModelFile,
+    data: given.Table,
+    json: given.Json = None,
+    draws: given.Draws = None,
+    header: given.Header = None,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    encoding: given.Encoding = None,
+    missing: given.Missing = None,
+    unseen: given.Unseen = None,
+    overwrite: given.Overwrite = False,
 ) -> Action:
     """Score a model on the rows of a table that holds the target."""
-    return _later("evaluate", model, data, json=json, overwrite=overwrite)
+    return _later(
+        "evaluate", model, data, json=json, draws=draws,
+        reading=_reading(header, separator, decimal, encoding), missing=missing, unseen=unseen,
+        overwrite=overwrite,
+    )  # fmt: skip
 
 
 @app.command()
-def info(model: ModelFile) -> Action:
+def report(
+    model: given.ModelFile,
+    data: given.Table,
+    out: given.ReportFile = None,
+    overwrite: given.Overwrite = False,
+) -> Action:
+    """Write a page on a model and the rows of a table that holds the target."""
+    return _later("report", model, data, out=out, overwrite=overwrite)
+
+
+@app.command()
+def info(model: given.ModelFile) -> Action:
     """Say what a model file holds."""
     return _later("info", model)
 
@@ -170,10 +188,20 @@ def recipe_list() -> Action:
 
 @recipes.command("run")
 def recipe_run(
-    name: Annotated[str, typer.Argument(metavar="ID", help="See posterium recipe list.")],
-    out: Annotated[str | None, typer.Option(metavar="DIR", help="Folder for plots.")] = None,
-    seed: Annotated[str, typer.Option(metavar="N", help="Seed of all randomness.")] = "0",
-    fast: Annotated[bool, typer.Option("--fast", help="Fewer steps or draws.")] = False,
+    name: given.RecipeName,
+    out: given.Plots = None,
+    seed: given.Seed = "0",
+    fast: given.Fast = False,
 ) -> Action:
     """Run a recipe; the last line it prints is JSON. Exit status 0 when its gates are passed."""
     return _later("recipe", name, out=out, seed=seed, fast=fast)
+
+
+def _reading(
+    header: bool | None, separator: str | None, decimal: str | None, encoding: str | None
+) -> dict[str, Any]:
+    """Return the options for reading that were given."""
+    every = {
+        "header": header, "separator": separator, "decimal": decimal, "encoding": encoding,
+    }  # fmt: skip
+    return {name: value for name, value in every.items() if value is not None}

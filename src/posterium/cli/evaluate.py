@@ -1,28 +1,34 @@
 """`posterium evaluate`: the scores of a saved model on a table that holds the target."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
-from posterium.cli import files, results
+from posterium.cli import files, options, results
 from posterium.cli.messages import DONE, FAILED, note, say
+from posterium.cli.table import rows_of
 from posterium.driver.cache import enable_compilation_cache
 from posterium.tables.errors import UserError
-from posterium.tables.read import read_table
 
 
-def run(model: str, data: str, *, json: str | None, overwrite: bool) -> int:
+def run(
+    model: str, data: str, *, json: str | None, draws: str | None, reading: Mapping[str, Any],
+    missing: str | None, unseen: str | None, overwrite: bool,
+) -> int:  # fmt: skip
     """Run the command; return its exit status."""
+    number = options.draws(draws)
     inputs = [path for path in (model, data) if path != "-"]
     files.check_outputs({"--json": json}, overwrite=overwrite, inputs=inputs)
-    saved = files.read(model)
-    table = read_table(data)
-    if not len(table):
-        raise UserError(f"{table.source}: 0 data rows, nothing to score.", "Give rows.")
-    x, y = saved.table.features(table), saved.table.target(table)
-    for text in table.notes:
+    saved = files.read(model).drawing(number)
+    rows = rows_of(data, saved, reading, missing, unseen, target=True)
+    if not len(rows.table):
+        raise UserError(f"{rows.table.source}: no rows to score.", "Give rows without gaps.")
+    y = rows.spec.target(rows.table)
+    for text in rows.notes:
         note(text)
     enable_compilation_cache()
     began = time.perf_counter()
-    found = saved.model.predict(x)
+    found = saved.model.predict(rows.x)
     if not results.usable(found, saved.model.fit.verdict):
         say(f"{results.NOT_FINITE}\nFit again; posterium info {model} shows the verdict.")
         return FAILED

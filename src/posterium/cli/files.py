@@ -9,6 +9,8 @@ from importlib.metadata import version
 from typing import Any
 
 import posterium.combinators.catalogue  # noqa: F401 (registers the records that files may name)
+from posterium._struct import replace
+from posterium.cli.options import check_draws
 from posterium.posterior import store
 from posterium.tables.encode import TableSpec
 from posterium.tables.errors import UserError, plain, quote
@@ -80,6 +82,13 @@ class Saved:
     """How the columns of a table become arrays."""
     record: dict[str, Any]
     """How it was fitted: method, settings, rows, what was odd about the table."""
+
+    def drawing(self, draws: int | None) -> "Saved":
+        """Return it with so many functions drawn for a prediction; None for as many as fitted."""
+        if draws is None:
+            return self
+        check_draws(draws, len(self.table.classes))
+        return Saved(replace(self.model, draws=draws), self.table, self.record)
 
     def write(self, path: str, *, overwrite: bool) -> None:
         """Write the file."""

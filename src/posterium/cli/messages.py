@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import sys
 import threading
@@ -13,6 +14,22 @@ from typing import Any
 from posterium.tables.errors import UserError, plain
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
+
+WORDS = (
+    (r"\w+=MAP\((\w+)='(\w+)'\)", r"--set at.\1=\2"),
+    (r"Evidence\((\w+)\(\)\)", r"--method \1"),
+    (r"Ensemble\(MAP\(.*?\)\)", r"--method ensemble"),
+    (r"StartFrom\(\.\.\., MAP\(\)\)", r"the modes of --method ensemble"),
+    (r"\b(Exact|HMC|Laplace|MAP|NUTS|VI)\(\)", r"--method \1"),
+    (r"\b(Bernoulli|Categorical)\(\)", r"--likelihood \1"),
+    (r"(?<![\w.])([a-z_]+)='(\w+)'", r"--set \1=\2"),
+    (r"\bRaise target_accept to ", "Give --set target_accept="),
+    (r"\bfloat64 precision\b", "--precision float64"),
+    (r"\braise the floor of the noise\b", "fix the noise by --noise-sd"),
+    (r"\bfix it at what is known of it, or raise the floor\b", "fix it by --noise-sd"),
+    (r"(what differs: [^.]*?)\bkey\b", r"\1seed"),
+)
+"""Python as it stands in the library's messages, and the option that does the same."""
 
 
 class Stopped(Exception):
@@ -79,9 +96,21 @@ def _refused(error: Exception) -> bool:
 
 def halves(error: Exception, fix: str = "See posterium --help.") -> tuple[str, str]:
     """Return what is wrong and, its last sentence or else `fix`, what to do."""
-    text = plain(" ".join(str(error).split()))
+    text = in_options(plain(" ".join(str(error).split())))
     what, dot, last = text.rpartition(". ")
     return (f"{what}{dot}".strip(), last) if what else (text, fix)
+
+
+def in_options(text: str) -> str:
+    """Return a text with Python calls and arguments replaced by the options that do the same."""
+    for python, option in WORDS:
+        text = re.sub(python, lambda match, option=option: _lower(match.expand(option)), text)
+    return text
+
+
+def _lower(option: str) -> str:
+    """Return `--method NUTS` as `--method nuts`, and other options as they are."""
+    return option.lower() if option.startswith(("--method", "--likelihood")) else option
 
 
 @contextlib.contextmanager

@@ -5,6 +5,8 @@ from posterium.tables.errors import UserError, quote
 MAX_DRAWS = 2**15
 """Draws times classes at most: a tile of 256 rows then keeps within the limit of `predict`."""
 MAX_SEED = 2**64 - 1
+LEAST, MOST = 1e-12, 1e12
+"""The range of prior precisions and noise sds."""
 
 
 def seed(text: str) -> int:
@@ -57,6 +59,28 @@ def level(text: str) -> float:
             "Give a number between 0 and 1, 0.9 say.",
         )
     return value
+
+
+def positive(option: str, text: str | None) -> float | None:
+    """Return a number above 0, None where it was not given."""
+    if text is None:
+        return None
+    value = _number(text)
+    if not LEAST <= value <= MOST:
+        raise UserError(
+            f"{option} takes a number above 0; {quote(text)} found.",
+            f"Give one from {LEAST:g} to {MOST:g}.",
+        )
+    return value
+
+
+def one_of(option: str, text: str | None, known: tuple[str, ...]) -> str | None:
+    """Return a word of those known, None where it was not given."""
+    if text is not None and text not in known:
+        raise UserError(
+            f"{option} takes {' or '.join(known)}; {quote(text)} found.", "Choose one of them."
+        )
+    return text
 
 
 def _number(text: str) -> float:

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from posterium.cli.messages import DONE, FAILED, say
+from posterium.cli.advice import advise
+from posterium.cli.messages import DONE, FAILED, in_options, say
 from posterium.evaluate.scores import classification_scores, regression_scores
 from posterium.posterior.fit import Verdict
 from posterium.posterior.predictive import RegressionPredictive
@@ -22,6 +23,17 @@ def columns(found: Any, classes: tuple, level: float = 0.9) -> dict[str, np.ndar
             found.mean, found.sd, found.aleatoric_sd, found.epistemic_sd, *found.interval(level)
         )
     return classification_columns(classes, found.probs, found.entropy, found.mutual_information)
+
+
+def spread(columns: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return columns (m,) in the places of m marked rows of n; the others are left empty."""
+    if rows.all():
+        return columns
+    found = {}
+    for name, values in columns.items():
+        found[name] = np.full(rows.shape, None, object)
+        found[name][rows] = values.tolist()
+    return found
 
 
 def scores(found: Any, y: np.ndarray) -> dict[str, float | None]:
@@ -50,10 +62,10 @@ def show(values: Mapping[str, Any]) -> None:
             print(f"{name:<12} {plain(text)}")
 
 
-def announce(verdict: Verdict) -> None:
-    """Say on standard error what is wrong with a fit: for each reason two lines."""
+def announce(verdict: Verdict, method: Any) -> None:
+    """Say on standard error what is wrong with a method's fit: for each reason two lines."""
     for reason, advice in zip(verdict.reasons, verdict.advice, strict=True):
-        say(f"{verdict.status}: {plain(reason)}\n{plain(advice)}")
+        say(f"{verdict.status}: {plain(in_options(reason))}\n{plain(advise(advice, method))}")
 
 
 def status(verdicts: list[Verdict], *, strict: bool) -> int:

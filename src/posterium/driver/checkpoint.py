@@ -234,7 +234,7 @@ class Checkpoints:
     def _check_fingerprint(self, number: int, found: dict[str, str]) -> None:
         names = sorted(found.keys() | self.fingerprint.keys())
         pairs = [(n, found.get(n, "none"), self.fingerprint.get(n, "none")) for n in names]
-        if differ := [f"{n} (was {_short(a)}, is {_short(b)})" for n, a, b in pairs if a != b]:
+        if differ := [_difference(n, a, b) for n, a, b in pairs if a != b]:
             raise CheckpointMismatch(
                 f"{self._path(number)} is of another fit; what differs: {', '.join(differ)}. "
                 "Use the same settings and data, another directory, or remove this one."
@@ -306,5 +306,7 @@ def _chunk_meta(name: str, number: int) -> dict[str, Any]:
     return {"kind": "chunk", "name": name, "number": number}
 
 
-def _short(value: str) -> str:
-    return value[:8] if re.fullmatch("[0-9a-f]{64}", value) else value
+def _difference(name: str, before: str, now: str) -> str:
+    """Say what differs; digests have nothing to say to a reader."""
+    digests = any(re.fullmatch("[0-9a-f]{64}", value) for value in (before, now))
+    return name if digests else f"{name} (was {before}, is {now})"

@@ -115,10 +115,14 @@ class Journal:
         return chapter
 
     def note(self, chapter: Chapter, record: Any) -> None:
-        """Add what a chunk of steps recorded; write a checkpoint when it is time for one."""
+        """Add what a chunk of steps recorded; write a checkpoint when it is time for one.
+
+        None is written after a chunk in which the objective was lost, so that the checkpoint
+        before it is still there when the fit ends.
+        """
         chapter.records.append(record)
         self._unwritten.append(record)
-        if time.monotonic() >= self._next_save:
+        if time.monotonic() >= self._next_save and not _lost(record[0]):
             self.save(chapter)
 
     def finish(self, chapter: Chapter, verdict: Verdict, start: Any, model: Any) -> None:
@@ -151,6 +155,11 @@ class Journal:
             joined = jax.tree.map(lambda *parts: np.concatenate(parts), *self._unwritten)
             self._files.append(f"phase-{number}", _leaves(joined))
         self._unwritten = []
+
+
+def _lost(info: dict[str, np.ndarray]) -> bool:
+    """Say whether no member's objective is finite after the last step recorded."""
+    return "objective" in info and not np.isfinite(info["objective"][-1:]).any()
 
 
 def _version(name: str) -> str:

@@ -113,7 +113,8 @@ def judge_finite(info: dict[str, np.ndarray]) -> Verdict:
     last = f"{objective[bad[0] - 1]:.4g}" if bad[0] else "none"
     reason = f"The objective was not finite at step {bad[0]} (last finite value: {last})."
     advice = (
-        "Lower the learning rate, standardise inputs and target, or raise the floor of the noise."
+        "Likely causes: too high a learning rate, inputs or a target far from unit size, noise "
+        "near 0. Lower the learning rate, standardise both, or raise the floor of the noise."
     )
     return Verdict("failed", (reason,), (advice,))
 

@@ -110,7 +110,8 @@ def judge_energy(energy: np.ndarray) -> Verdict:
 
     Their fraction of missing information, E[(E_t - E_{t-1})^2] / var(E) (Betancourt 2016).
     """
-    spread = np.var(energy, axis=1) if energy.shape[1] > 1 else np.zeros(len(energy))
+    with np.errstate(invalid="ignore", over="ignore"):
+        spread = np.var(energy, axis=1) if energy.shape[1] > 1 else np.zeros(len(energy))
     known = np.isfinite(spread) & (spread > 0)
     if not known.any():
         return Verdict()

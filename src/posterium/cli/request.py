@@ -1,0 +1,190 @@
+"""What `posterium fit` was asked for, in checked form."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from posterium._struct import replace
+from posterium.cli import files, options, space
+from posterium.cli.messages import Stopped, halves
+from posterium.cli.settings import apply_settings
+from posterium.combinators import catalogue
+from posterium.driver.protocol import Method
+from posterium.model.data import as_data
+from posterium.model.likelihood import LEAST_NOISE, Gaussian
+from posterium.model.model import Model
+from posterium.tables.encode import TableSpec
+from posterium.tables.errors import UserError, plain
+from posterium.tables.fitted import Fitted, fit_table
+from posterium.tables.scaling import Standardiser, noise_floor
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for; the fields are the options of the command."""
+
+    data: str
+    target: str
+    task: str | None
+    method: str
+    settings: tuple[str, ...]
+    likelihood: str | None
+    prior_precision: float | None
+    noise_sd: float | None
+    precision: str | None
+    out: str | None
+    predictions: str | None
+    json: str | None
+    report: str | None
+    fraction: float
+    refit: bool
+    draws: int | None
+    seed: int
+    checkpoint: str | None
+    reading: Mapping[str, Any]
+    rules: Mapping[str, Any]
+    """How columns are encoded: `missing`, `unseen`, `categorical`, `drop`."""
+    overwrite: bool
+
+    @property
+    def outputs(self) -> dict[str, str | None]:
+        """The file of each option that names one."""
+        return {
+            "--out": self.out,
+            "--predictions": self.predictions,
+            "--json": self.json,
+            "--report": self.report,
+        }
+
+    def check(self) -> None:
+        """Refuse what cannot be done, before the table is read."""
+        if self.predictions is not None and self.fraction == 0:
+            raise UserError(
+                "--predictions is for held-out rows, and --test-fraction 0 holds out none.",
+                "Leave one of them out, or use posterium predict on the saved model.",
+            )
+        if self.checkpoint is not None and self.data == "-":
+            raise UserError(
+                "--checkpoint needs data that can be read again; - is standard input.",
+                "Give the name of a file.",
+            )
+        inputs = [] if self.data == "-" else [self.data]
+        files.check_outputs(self.outputs, overwrite=self.overwrite, inputs=inputs)
+        files.check_folder("--checkpoint", self.checkpoint)
+
+    def plan(self, spec: TableSpec, y: np.ndarray) -> tuple[Method, Model]:
+        """Return the method and the model for targets y (n,), or refuse what was asked for."""
+        floor = LEAST_NOISE if spec.classes else noise_floor(y, np.ones(len(y)))
+        try:
+            method, model = catalogue.resolve(
+                spec.task, self.method, None, None, self._likelihood(spec, y),
+                rows=len(y), targets=len(spec.classes) or 1, floor=floor,
+            )  # fmt: skip
+        except ValueError as error:
+            raise UserError(*halves(error, "Choose one of these.")) from None
+        if self.prior_precision is not None:
+            model = replace(model, prior=replace(model.prior, precision=self.prior_precision))
+        return apply_settings(method, self.settings), model
+
+    def _likelihood(self, spec: TableSpec, y: np.ndarray) -> Any:
+        """Return the likelihood asked for: a name, none, or one of a fixed noise."""
+        if self.noise_sd is None:
+            return self.likelihood
+        if spec.classes or self.likelihood not in (None, "gaussian"):
+            raise UserError(
+                "--noise-sd is for a regression with --likelihood gaussian.", "Leave it out."
+            )
+        sd = Standardiser.of(y[:, None], np.ones(len(y))).scale[0]
+        return Gaussian(self.noise_sd / float(sd))
+
+    def check_plan(self, spec: TableSpec, x: np.ndarray, y: np.ndarray) -> Method:
+        """Return the method, or refuse what it does not take or the disk does not hold."""
+        method, model = self.plan(spec, y)
+        data = as_data(x, y)
+        try:
+            method.phases(model, data)
+        except ValueError as error:
+            fix = "Choose other settings by --set, --method or --likelihood."
+            raise UserError(*halves(error, fix)) from None
+        self._check_space(len(y), *space.sizes(method, model, data, self.precision))
+        return method
+
+    def _check_space(self, rows: int, fit: int, checkpoints: int) -> None:
+        sizes = {
+            "--out": fit,
+            "--predictions": round(rows * self.fraction * space.ROW),
+            "--json": 0,
+            "--report": 0,
+        }
+        needed = {name: (path, sizes[name]) for name, path in self.outputs.items() if path}
+        if self.checkpoint is not None:
+            needed["--checkpoint"] = (self.checkpoint, checkpoints * (1 + self.refit))
+        space.check(needed)
+
+    def fit(self, spec: TableSpec, x: np.ndarray, y: np.ndarray, folder: str | None) -> Fitted:
+        """Fit rows x (n, d) with targets y (n,)."""
+        method, model = self.plan(spec, y)
+        try:
+            return fit_table(
+                method, model, x, y, classes=spec.classes, seed=self.seed, draws=self.draws,
+                precision=self.precision, checkpoint=folder, progress=sys.stderr.isatty(),
+            )  # fmt: skip
+        except KeyboardInterrupt as error:
+            raise Stopped(_how_to_resume(self.checkpoint)) from error
+
+    def refit_folder(self) -> str | None:
+        """Return where the checkpoints of the refit are kept."""
+        return None if self.checkpoint is None else os.path.join(self.checkpoint, "refit")
+
+    def record(self, rows: int, notes: tuple[str, ...]) -> dict[str, Any]:
+        """Return what the model file says of the fit to so many rows."""
+        return {
+            "method": self.method,
+            "settings": list(self.settings),
+            "likelihood": self.likelihood,
+            "prior_precision": self.prior_precision,
+            "noise_sd": self.noise_sd,
+            "n_train": rows,
+            "test_fraction": self.fraction,
+            "refit": self.refit,
+            "reading": dict(self.reading),
+            "rules": {k: list(v) if isinstance(v, tuple) else v for k, v in self.rules.items()},
+            "notes": list(notes),
+        }
+
+
+def checked(
+    data: str, *, settings: list[str] | None, seed: str, draws: str | None, test_fraction: str,
+    prior_precision: str | None, noise_sd: str | None, precision: str | None,
+    missing: str | None, unseen: str | None, categorical: list[str] | None,
+    drop: list[str] | None, **asked: Any,
+) -> Request:  # fmt: skip
+    """Return a request from the options as they were written, or refuse them."""
+    rules = {
+        "missing": missing, "unseen": unseen, "categorical": tuple(categorical or ()),
+        "drop": tuple(drop or ()),
+    }  # fmt: skip
+    request = Request(
+        data,
+        settings=tuple(settings or ()),
+        seed=options.seed(seed),
+        draws=options.draws(draws),
+        fraction=options.fraction(test_fraction),
+        prior_precision=options.positive("--prior-precision", prior_precision),
+        noise_sd=options.positive("--noise-sd", noise_sd),
+        precision=options.one_of("--precision", precision, ("float32", "float64")),
+        rules={name: value for name, value in rules.items() if value},
+        **asked,
+    )
+    request.check()
+    return request
+
+
+def _how_to_resume(checkpoint: str | None) -> str:
+    if checkpoint is None:
+        return "Interrupted; nothing was written. With --checkpoint DIR a fit can be resumed."
+    return f"Interrupted. The same command goes on from {plain(checkpoint)}."
