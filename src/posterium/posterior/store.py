@@ -36,6 +36,13 @@ def save(value: Any, path: PathLike, *, overwrite: bool = False) -> None:
         Something outside of a model's network, prior and likelihood cannot be stored.
     OSError
         The disk is full, the directory is missing or read-only.
+
+    Notes
+    -----
+    No row of the data is in the file: of a fit's data it holds their number and the least and
+    greatest value of each input, and what was learned from them. Of a network, prior or
+    likelihood of one's own it holds the numbers, and what they compute at four inputs made up
+    within those ranges, by which `load` knows them again.
     """
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(f"{path} exists. Pass overwrite=True, or choose another name.")
@@ -52,7 +59,9 @@ def load(path: PathLike, **externals: Any) -> Any:
         A file that `save` wrote.
     **externals
         `network`, `prior`, `likelihood`: the user's own objects that the file only refers to. Their
-        numbers are those that were saved; what the file holds itself is taken from the file.
+        numbers are those that were saved; what the file holds itself is taken from the file. They
+        must have the same weights, by path and shape, and compute the same, up to rounding, as
+        the ones that were saved.
 
     Raises
     ------
