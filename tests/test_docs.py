@@ -1,8 +1,10 @@
-"""The documents: their Python runs, their commands parse, their links lead somewhere."""
+"""The documents: their Python runs, their commands run, their links lead somewhere."""
 
 import inspect
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import jax
@@ -13,64 +15,151 @@ from posterium._struct import replace
 from posterium.combinators import catalogue
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-SHORT = 200
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("methods/*.md"))]
+METHOD_PAGES = sorted(DOCS.glob("methods/*.md"))
+SLOW = {"hmc", "nuts", "start-from"}
+"""Pages whose examples take some seconds of sampling; the build of the documents runs them too."""
+STEPS = 200
 """Steps of the named methods in the documents' examples; what they compute is tested elsewhere."""
 
 
-def blocks(page, language):
-    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+def blocks(page, *languages):
+    """Return the contents of a page's fenced blocks, without the options of a directive."""
+    named = "|".join(map(re.escape, languages))
+    found = re.findall(rf"^```(?:{named})\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [re.sub(r"\A(:\w+:.*\n)+\n", "", block) for block in found]
+
+
+def code(page):
+    return blocks(page, "python", "{code-cell} python")
+
+
+def commands(page):
+    lines = "".join(blocks(page, "sh", "{command}")).replace("\\\n", " ").splitlines()
+    return [line for line in lines if line.startswith("posterium ")]
 
 
 def named(pages):
-    return pytest.mark.parametrize("page", pages, ids=lambda page: page.stem)
+    def case(page):
+        marks = [pytest.mark.slow] if page.stem in SLOW else []
+        return pytest.param(page, marks=marks, id=f"{page.parent.name}/{page.stem}")
+
+    return pytest.mark.parametrize("page", [case(page) for page in pages])
 
 
 def run_blocks(page):
-    """Run the blocks of a page one after another, as a reader would; return their namespace."""
+    """Run the blocks of a page one after another, as a reader would."""
     space = {"__name__": f"page_{page.stem.replace('-', '_')}"}
-    for block in blocks(page, "python"):
+    for block in code(page):
         exec(compile(block, str(page), "exec"), space)
-    return space
 
 
 @pytest.fixture
 def quick(monkeypatch, tmp_path):
     descent, mode = catalogue.descent, catalogue._mode
-    short = {"steps": SHORT}
+    short = {"steps": STEPS}
     monkeypatch.setattr(catalogue, "descent", lambda rows, **s: descent(rows, **short | s))
     monkeypatch.setattr(catalogue, "_mode", lambda rows: replace(mode(rows), **short))
     monkeypatch.chdir(tmp_path)
 
 
-@named([page for page in PAGES if blocks(page, "python")])
+@named([page for page in PAGES if code(page)])
 @pytest.mark.filterwarnings("ignore::posterium.estimators.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore:More than 20 figures:RuntimeWarning")
 def test_the_python_of_a_page_runs(page, quick):
+    from matplotlib import pyplot
+
     cache = jax.config.jax_compilation_cache_dir
     try:
         run_blocks(page)
     finally:
         jax.config.update("jax_compilation_cache_dir", cache)
+        pyplot.close("all")
 
 
-@named([page for page in PAGES if "posterium " in "".join(blocks(page, "sh"))])
+@named([page for page in PAGES if commands(page)])
 def test_the_commands_of_a_page_are_understood(page):
     from posterium.cli import app
 
-    lines = "".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
-    for words in (shlex.split(line, comments=True) for line in lines):
-        if words[:1] == ["posterium"]:
-            assert callable(app.parse(words[1:]))
+    for line in commands(page):
+        assert callable(app.parse(shlex.split(line, comments=True)[1:]))
+
+
+@named([page for page in PAGES if blocks(page, "{command}")])
+def test_the_commands_that_a_page_shows_with_their_output_run(page, quick, monkeypatch):
+    from posterium.cli import main
+
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
+    for line in "".join(blocks(page, "{command}")).splitlines():
+        if line.startswith("posterium ") and not set("|>") & set(line):
+            assert main(shlex.split(line)[1:]) == 0, line
+        else:
+            subprocess.run(line, shell=True, check=True, stdout=subprocess.DEVNULL)
 
 
 @named(PAGES)
 def test_the_links_of_a_page_lead_somewhere(page):
-    for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text()):
+    text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
         assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+def test_the_flow_chart_leads_to_pages():
+    links = re.findall(r'href="([^"]+)\.html"', (DOCS / "_static" / "choosing.svg").read_text())
+    assert len(links) == 6
+    assert all((DOCS / f"{link}.md").exists() for link in links)
+
+
+def test_every_page_is_in_the_table_of_contents():
+    entries = set()
+    for page in (DOCS / "index.md", DOCS / "methods" / "index.md"):
+        folder = page.parent.relative_to(DOCS)
+        for block in blocks(page, "{toctree}"):
+            names = [line for line in block.splitlines() if line and not line.startswith(":")]
+            entries |= {(folder / name).as_posix() for name in names}
+    pages = {p.relative_to(DOCS).with_suffix("").as_posix() for p in PAGES[1:]}
+    assert entries == pages - {"index"}
+
+
+def test_the_pages_of_the_methods_share_one_example():
+    assert len({code(page)[0] for page in METHOD_PAGES}) == 1
+
+
+def test_every_public_name_is_in_the_reference():
+    reference = (DOCS / "api.md").read_text()
+    listed = re.findall(r"^\.\. auto(?:class|function):: (\w+)$", reference, re.MULTILINE)
+    assert sorted(listed) == sorted(posterium._HOME)
+
+
+def test_every_work_that_is_cited_is_in_the_bibliography_and_the_reverse():
+    entries = re.findall(r"^@\w+\{(\w+),", (DOCS / "references.bib").read_text(), re.MULTILINE)
+    cited = set()
+    for page in PAGES:
+        for keys in re.findall(r"\{cite:[tp]\}`([^`]+)`", page.read_text()):
+            cited |= set(keys.split(","))
+    assert cited <= set(entries)
+    assert len(entries) == len(set(entries))
 
 
 def is_method(found):
     return hasattr(found, "phases") or not inspect.isclass(found)
+
+
+def methods():
+    homes = ("methods.", "combinators.")
+    public = {n: getattr(posterium, n) for n, h in posterium._HOME.items() if h.startswith(homes)}
+    settings = {n for n, found in public.items() if not is_method(found)}
+    assert settings == {"KLSchedule"}
+    return public.keys() - settings
+
+
+def test_every_method_and_combinator_is_in_the_page_on_choosing_and_has_its_options_on_a_page():
+    choosing = (DOCS / "choosing.md").read_text()
+    pages = "".join(page.read_text() for page in METHOD_PAGES)
+    assert not [n for n in methods() if f"`{n}(" not in choosing]
+    assert not [n for n in methods() if not re.search(rf":: posterium\.{n}\n", pages)]
+    assert not [n for n in catalogue.ENTRIES if f"`{n}`" not in choosing]
 
 
 def test_every_option_of_the_command_line_is_explained():
@@ -78,23 +167,13 @@ def test_every_option_of_the_command_line_is_explained():
 
     from posterium.cli.app import app
 
-    text = (ROOT / "docs" / "command-line.md").read_text()
-    commands, pending = set(), [typer.main.get_command(app)]
+    text = (DOCS / "command-line.md").read_text()
+    names, pending = set(), [typer.main.get_command(app)]
     while pending:
         command = pending.pop()
-        commands.add(command.name)
+        names.add(command.name)
         pending += getattr(command, "commands", {}).values()
         for parameter in command.params:
             for option in (o for o in parameter.opts if o.startswith("--")):
                 assert f"`{option}" in text, f"{command.name} {option}"
-    assert all(name in text for name in commands)
-
-
-def test_every_method_and_combinator_is_in_the_page_on_choosing():
-    text = (ROOT / "docs" / "choosing.md").read_text()
-    homes = ("methods.", "combinators.")
-    public = {n: getattr(posterium, n) for n, h in posterium._HOME.items() if h.startswith(homes)}
-    settings = {n for n, found in public.items() if not is_method(found)}
-    assert settings == {"KLSchedule"}
-    assert not [n for n in public.keys() - settings if f"`{n}(" not in text]
-    assert not [n for n in catalogue.ENTRIES if f"`{n}`" not in text]
+    assert all(name in text for name in names)
