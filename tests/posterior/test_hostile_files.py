@@ -136,7 +136,7 @@ def test_a_foreign_file_is_refused_before_anything_is_decoded(name, spied, tmp_p
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     Path("model").write_bytes(content)
-    with pytest.raises(FileError, match=r"model cannot be read|model is not a valid"):
+    with pytest.raises(FileError, match=r"^model is (not|damaged)"):
         load("model")
     assert spied == []
     assert [os.listdir("."), os.listdir("..")] == [["model"], ["here"]]

@@ -116,11 +116,11 @@ def read(path: PathLike) -> tuple[dict[str, np.ndarray], Any]:
     try:
         data = _load(path)
         if data[_DIGEST] != _digest([data]):
-            raise FileError("it is damaged: its digest does not match its contents.")
+            raise FileError("is damaged or cut short: its digest does not match its contents.")
         meta = _meta(data)
         arrays = {name: _array(entry) for name, entry in safetensors.deserialize(data)}
     except FileError as error:
-        raise FileError(f"{path} cannot be read: {error}") from None
+        raise FileError(f"{path} {error}") from None
     except (*BROKEN, safetensors.SafetensorError) as error:
         raise FileError(f"{path} is not a valid posterium file: {clipped(error)}") from error
     return arrays, meta
@@ -212,18 +212,18 @@ def _load(path: PathLike) -> bytes:
     Nothing is read before that but the header.
     """
     if os.path.exists(path) and not os.path.isfile(path):
-        raise FileError("it is not a regular file.")
+        raise FileError("is not a regular file.")
     with open(path, "rb") as file:
         size = os.fstat(file.fileno()).st_size
         head = file.read(_DIGEST.stop)
         if len(head) < _DIGEST.stop or head[8 : _DIGEST.start] != _PREFIX:
-            raise FileError("it is not a posterium file, or was cut short.")
+            raise FileError("is not a posterium file, or was cut short.")
         (length,) = struct.unpack("<Q", head[:8])
         if length > min(size - 8, _HEADER_LIMIT):
-            raise FileError("it is damaged or cut short: its header does not fit.")
+            raise FileError("is damaged or cut short: its header does not fit.")
         head += file.read(8 + length - len(head))
         if 8 + length + _payload(json.loads(head[8:])) != size:
-            raise FileError("it is damaged or cut short: it is not as long as its header says.")
+            raise FileError("is damaged or cut short: it is not as long as its header says.")
         file.seek(0)
         return file.read(size)
 
@@ -241,12 +241,12 @@ def _meta(data: bytes) -> Any:
     envelope = json.loads(text)
     if envelope["format"] != FORMAT:
         raise FileError(
-            f"it has format {envelope['format']}, written by posterium {envelope['posterium']}; "
+            f"has format {envelope['format']}, written by posterium {envelope['posterium']}; "
             f"this is posterium {version('posterium')}, which reads format {FORMAT}. Install "
             f"posterium {envelope['posterium']} or newer."
         )
     if canonical(envelope) != text or _header_text(header) != data[8 : 8 + length]:
-        raise FileError("its JSON is not in the one form that is written.")
+        raise FileError("is no file of ours: its JSON is not in the one form that is written.")
     return envelope["meta"]
 
 
