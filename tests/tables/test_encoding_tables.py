@@ -121,6 +121,10 @@ def test_an_unknown_label_is_refused_with_its_line(table):
         (["1", "", "NA", "?"], 'missing values in "v" (3, first in line 3)'),
         (["2024-01-31", "2024-02-01"], "looks like dates"),
         (["31.1.2024 10:00", "1.2.2024"], "looks like dates"),
+        (["2024-01", "2024-02"], "looks like dates"),
+        (["10:30", "23:59:59.5"], "looks like dates"),
+        (["3 Jan 2024", "14. March 24"], "looks like dates"),
+        (['"Jan 3, 2024"', "March 14 2024"], "looks like dates"),
         ([f"t{i % 51}" for i in range(60)], '"v" (51 different values)'),
         ([f"t{i}" for i in range(20)], '"v" (20 different values)'),
         (

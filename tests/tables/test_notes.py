@@ -32,6 +32,8 @@ def target(values):
     ("text", "note"),
     [
         (column("v", [3, 3, 3]), 'Constant columns, which tell nothing: "v"'),
+        (column("v", ["p", "p", "p"]), 'Constant columns, which tell nothing: "v"'),
+        (column("v", ["yes", "yes", "yes"]), 'Constant columns, which tell nothing: "v"'),
         (column("v", [1e9, 1e9 + 1, 1e9]), 'Nearly constant columns, treated as constant: "v"'),
         (
             column("v", [2**53 + 2, 5, 6]),
@@ -108,3 +110,9 @@ def test_identifiers_are_noted_in_typed_columns_too():
     _, notes = fit_spec(from_frame(frame), "y")
     assert any(n.startswith("Integers too large") and '"id"' in n for n in notes)
     assert any(n.startswith("A different integer in every row") and '"k"' in n for n in notes)
+
+
+def test_constant_columns_with_gaps_that_are_filled_are_noted(table):
+    text = "a,b,c,y\n0,yes,p,1\n,,,2\n0,yes,p,4\n"
+    _, notes = fit_spec(table(text), "y", missing="impute")
+    assert 'Constant columns, which tell nothing: "a", "b", "c".' in notes

@@ -14,8 +14,8 @@ from posterium.tables.table import Table
 
 MOST_LEVELS = 50
 """A column of text with more levels than this is no category unless it is said to be."""
-MOST_FORCED = 1000
-"""The most columns that a category may become when it is said to be one."""
+MOST_COLUMNS, MOST_FORCED = 1000, 10_000
+"""The most columns, and levels, of a category that is said to be one."""
 RARE = 0.005
 """A level in less than this part of the rows is rare."""
 
@@ -153,7 +153,7 @@ def fit_features(
 
     Numbers and booleans are taken as they are. Text of at most 50 levels, a column that the table
     says is categorical and one of `categorical` become a column of 0 and 1 for each level; levels
-    in fewer than 2 rows or 0.5 % of them share one, when there are two such levels or more.
+    in fewer than 2 rows or 0.5 % of them share one column, when there are two such levels or more.
 
     Parameters
     ----------
@@ -211,10 +211,11 @@ def _encoder(table: Table, column: Column, chosen: bool, impute: bool) -> Encode
     rare = counts < max(2, math.ceil(RARE * counts.sum()))
     if rare.sum() < 2 or rare.all():
         rare[:] = False
-    if np.sum(~rare) > MOST_FORCED:
+    if np.sum(~rare) > MOST_COLUMNS or len(levels) > MOST_FORCED:
         raise UserError(
-            f"{table.source}: {np.sum(~rare):,} levels in the categorical column "
-            f"{quote(column.name)}; at most {MOST_FORCED:,} are taken.",
+            f"{table.source}: {len(levels):,} levels in the categorical column "
+            f"{quote(column.name)}; at most {MOST_COLUMNS:,} are taken, and {MOST_FORCED:,} with "
+            "rare ones.",
             f"Group them, or leave the column out: {judge.drop([column])}.",
         )
     common, uncommon = (

@@ -14,6 +14,7 @@ from posterium.tables.table import Table
 FEW_VALUES = 10
 FIRST_ROWS = 1000
 """Whether a column stands for the classes is tried on this many rows before all of them."""
+FLAT = "Constant columns, which tell nothing"
 ALIKE = 1e-12
 """Columns whose correlation is this near to 1 or -1 are the same up to scale."""
 
@@ -39,17 +40,18 @@ def feature_notes(
 
 def _oddities(encoder: Encoder, column: Column) -> list[tuple[str, str]]:
     """Return what is odd about one feature, and how it is listed."""
-    name = quote(column.name)
+    name, values = quote(column.name), column.values[~column.missing]
     if isinstance(encoder, CategoricalColumn):
+        if len(encoder.levels) == 1 and not encoder.rare:
+            return [(FLAT, name)]
         rare = f", {len(encoder.rare)} rare ones as one" if encoder.rare else ""
         count = len(encoder.levels) + len(encoder.rare)
-        return [("Read as categories", f"{name} ({count} level{'s'[: count != 1]}{rare})")]
+        return [("Read as categories", f"{name} ({count} levels{rare})")]
+    if values.min() == values.max():
+        return [(FLAT, name)]
     if encoder.kind == "boolean":
         text = column.cells is not None and column.kind == "boolean"
         return [("Read as 1 (true, yes) and 0 (false, no)", name)] if text else []
-    values = column.values[~column.missing]
-    if values.min() == values.max():
-        return [("Constant columns, which tell nothing", name)]
     largest = np.abs(values).max()
     found = []
     if np.std(values / largest) <= CONSTANT:
