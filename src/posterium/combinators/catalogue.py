@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from posterium._struct import replace
 from posterium.combinators.ensemble import Ensemble
 from posterium.combinators.evidence import Evidence
@@ -31,7 +33,7 @@ from posterium.model.likelihood import (
 )
 from posterium.model.model import Model
 from posterium.model.network import MLP
-from posterium.model.prior import HalfNormal, Normal
+from posterium.model.prior import Flat, HalfNormal, Normal
 
 DEEP = (32, 32, 32)
 """Hidden layers where a mode is all that is sought."""
@@ -49,11 +51,11 @@ WEAK = 1 / 16
 """Prior precision of methods that find modes, times the fan-in."""
 
 
-def _learned_noise(floor: float, prior: Any = None) -> Gaussian:
-    return Gaussian(learn(max(0.5, 2 * floor), floor=floor, prior=prior))
+def _learned_noise(floor: Any, prior: Any = None) -> Gaussian:
+    return Gaussian(learn(np.maximum(0.5, 2 * floor), floor=floor, prior=prior))
 
 
-def _sampled_noise(floor: float) -> Gaussian:
+def _sampled_noise(floor: Any) -> Gaussian:
     return _learned_noise(floor, HalfNormal(1.0))
 
 
@@ -81,7 +83,7 @@ class Entry:
     summary: str
     make: Callable[[int], Any]
     tasks: tuple[str, ...] = ("regression", "classification")
-    noise: Callable[[float], Any] = HeteroscedasticGaussian
+    noise: Callable[[Any], Any] = HeteroscedasticGaussian
     precision: Callable[[], Any] = lambda: 1.0
     hidden: tuple[int, ...] | None = SHALLOW
 
@@ -213,7 +215,7 @@ def resolve(
     *,
     rows: int,
     targets: int,
-    floor: float = LEAST_NOISE,
+    floor: Any = LEAST_NOISE,
 ) -> tuple[Method, Model]:
     """Return the method and the model that names, records and None stand for.
 
@@ -224,13 +226,15 @@ def resolve(
     method
         A name of `ENTRIES`, or a method.
     network, prior, likelihood
-        Records; None for what suits the method; a likelihood may be a name.
+        Records, or names of `NETWORKS`, `PRIORS` and `LIKELIHOODS`; None for what suits the
+        method. An `MLP` or a `Linear` gets the outputs that likelihood and target need.
     rows
         Number of rows n.
     targets
         Number of target columns, or of classes.
     floor
-        Least noise sd of a likelihood that is not given as a record, in the model's target units.
+        Least noise sd of a likelihood that is not given as a record, in the model's target units:
+        one number, or one a target column. A learned noise sd has as many entries.
 
     Raises
     ------
@@ -240,12 +244,8 @@ def resolve(
     entry = entry_of(task, method)
     likelihood = _likelihood(task, likelihood, entry, targets, floor)
     outputs = likelihood.outputs(targets)
-    if network is None:
-        wide = entry.hidden
-        network = Linear(Affine(), outputs) if wide is None else MLP(outputs, wide, "silu")
-    if prior is None:
-        scaling = "none" if isinstance(network, Linear) else "fan_in"
-        prior = Normal(entry.precision(), scaling)
+    network = _network(network, entry, outputs)
+    prior = _prior(prior, entry, network)
     made = entry.make(rows) if isinstance(method, str) else method
     return made, Model(network, prior, likelihood)
 
@@ -288,7 +288,39 @@ def _kinds(method: Any) -> set[type]:
     return {type(method)} | (_kinds(inner) if inner is not None else set())
 
 
-LIKELIHOODS: dict[str, dict[str, Callable[[float], Any]]] = {
+NETWORKS: dict[str, Callable[[Entry, int], Any]] = {
+    "mlp": lambda entry, outputs: MLP(outputs, entry.hidden or SHALLOW, "silu"),
+    "linear": lambda entry, outputs: Linear(Affine(), outputs),
+}
+
+PRIORS: dict[str, Callable[[Entry, str], Any]] = {
+    "normal": lambda entry, scaling: Normal(entry.precision(), scaling),
+    "flat": lambda entry, scaling: Flat(),
+}
+
+
+def _network(network: Any, entry: Entry, outputs: int) -> Any:
+    if network is None:
+        network = "linear" if entry.hidden is None else "mlp"
+    if isinstance(network, str):
+        return _named("network", network, NETWORKS)(entry, outputs)
+    return replace(network, outputs=outputs) if isinstance(network, MLP | Linear) else network
+
+
+def _prior(prior: Any, entry: Entry, network: Any) -> Any:
+    if prior is not None and not isinstance(prior, str):
+        return prior
+    scaling = "none" if isinstance(network, Linear) else "fan_in"
+    return _named("prior", prior or "normal", PRIORS)(entry, scaling)
+
+
+def _named(role: str, name: str, known: dict[str, Any]) -> Any:
+    if name not in known:
+        raise ValueError(f"{role} must be one of {', '.join(known)}, or a record; got {name!r}.")
+    return known[name]
+
+
+LIKELIHOODS: dict[str, dict[str, Callable[[Any], Any]]] = {
     "regression": {
         "gaussian": _learned_noise,
         "heteroscedastic": HeteroscedasticGaussian,
@@ -300,18 +332,13 @@ LIKELIHOODS: dict[str, dict[str, Callable[[float], Any]]] = {
 }
 
 
-def _likelihood(task: str, likelihood: Any, entry: Entry, targets: int, floor: float) -> Any:
+def _likelihood(task: str, likelihood: Any, entry: Entry, targets: int, floor: Any) -> Any:
     if likelihood is None:
         if task == "regression":
             return entry.noise(floor)
         return Bernoulli() if targets == 2 else Categorical()
     if isinstance(likelihood, str):
-        usable = LIKELIHOODS[task]
-        if likelihood not in usable:
-            raise ValueError(
-                f"likelihood for {task} must be one of {', '.join(usable)}; got {likelihood!r}."
-            )
-        return usable[likelihood](floor)
+        return _named(f"likelihood for {task}", likelihood, LIKELIHOODS[task])(floor)
     if likelihood.task != task:
         raise ValueError(
             f"Expected a likelihood for {task}; {type(likelihood).__name__} is for "

@@ -67,6 +67,18 @@ class FullData:
         return Plan(self.first, None, np.ones(capacity, bool))
 
 
+class NoRows:
+    """Steps see no data; one row stands in, so that their program suits any number of rows."""
+
+    def __init__(self, data: Data) -> None:
+        self.first, self.batch, self.per_epoch = data, 0, 1
+
+    def plan(self, start: int, count: int, capacity: int) -> Plan:
+        data = self.first
+        row = Data(data.x[:1], data.y[:1], data.weight[:1], data.size, data.rows)
+        return Plan(row, None, np.ones(capacity, bool))
+
+
 class Shuffled:
     """Minibatches of a fresh permutation of the rows in every epoch."""
 
@@ -98,7 +110,10 @@ class Shuffled:
 
 
 class Streamed:
-    """The batches of a stream, read in order, pass after pass."""
+    """The rows of a stream in order, pass after pass, in full batches.
+
+    Rows of weight 0 are left out before batches are filled, as if the stream had none.
+    """
 
     def __init__(self, stream: Stream, dtype: Any) -> None:
         self.stream, self.dtype, self.batch = stream, dtype, stream.batch_size
@@ -113,45 +128,40 @@ class Streamed:
         return itertools.islice(batches, step % self.per_epoch, None)
 
     def _pass(self) -> Iterator[Data]:
-        """Return the batches of one pass; a batch is given out when the next one was seen."""
+        """Return the batches of one pass; the last is given out when the pass was seen to end."""
         rows, total = 0, 0.0
-        held: Any = None
-        for x, y, *rest in self.stream.batches():
-            weight = np.asarray(rest[0] if rest else np.ones(len(x)), dtype=float)
-            full = min(self.batch, self.stream.rows - rows)
-            rows, total = rows + len(x), total + weight.sum()
-            if len(x) != full:
-                raise self._unexpected(f"batch of {len(x)} rows ending at row {rows}")
-            if held is not None:
-                yield held
-            held = self._padded(x, y, weight)
-        if rows != self.stream.rows:
+        held: tuple[np.ndarray, ...] | None = None
+        for part in map(_counting, self.stream.batches()):
+            rows, total = rows + len(part[2]), total + part[2].sum()
+            if rows > self.stream.rows:
+                raise self._unexpected(f"pass of {rows} rows or more")
+            held = (
+                part if held is None else tuple(map(np.concatenate, zip(held, part, strict=True)))
+            )
+            while len(held[2]) > self.batch:
+                yield self._padded(*(array[: self.batch] for array in held))
+                held = tuple(array[self.batch :] for array in held)
+        if held is None or rows != self.stream.rows:
             raise self._unexpected(f"pass of {rows} rows")
         if not np.isclose(total, self.stream.total):
             raise self._unexpected(f"summed weight of {total:g} where N is {self.stream.total:g}")
-        yield held
+        yield self._padded(*held)
 
     def _unexpected(self, found: str) -> ValueError:
         return ValueError(
-            f"The stream must yield {self.stream.rows} rows a pass in batches of {self.batch}, a "
-            f"shorter one only at the end; it yielded a {found}. Correct `rows`, `batch_size`, "
-            "`size` or the stream."
+            f"The stream must yield {self.stream.rows} rows a pass, those of weight 0 left out; it "
+            f"yielded a {found}. Correct `rows`, `size` or the stream."
         )
 
     def _padded(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> Data:
+        """Return rows as a batch, a short one padded with rows of weight 0."""
         short = self.batch - len(x)
 
         def pad(array: np.ndarray) -> np.ndarray:
-            array = np.asarray(array)
             if np.issubdtype(array.dtype, np.floating):
                 array = array.astype(self.dtype)
             return np.pad(array, [(0, short)] + [(0, 0)] * (array.ndim - 1))
 
-        y = np.asarray(y)
-        if not np.issubdtype(y.dtype, np.floating):
-            y = y.astype(np.int32)
-        elif y.ndim == 1:
-            y = y[:, None]
         size = np.asarray(self.stream.total, self.dtype)
         rows = np.asarray(self.stream.rows, self.dtype)
         return Data(pad(x), pad(y), pad(weight), size, rows, self.stream.validation)
@@ -170,6 +180,20 @@ class Streamed:
         return Plan(whole, rows, _epoch_ends(start, capacity, self.per_epoch))
 
 
+def _counting(rows: tuple[Any, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return x, y and weight of what a stream yields, without the rows of weight 0."""
+    x, y, *rest = (np.asarray(array) for array in rows)
+    weight = np.asarray(rest[0] if rest else np.ones(len(x)), dtype=float)
+    if not (np.isfinite(weight) & (weight >= 0)).all():
+        raise ValueError("The weights that a stream yields must be finite and not negative.")
+    if not np.issubdtype(y.dtype, np.floating):
+        y = y.astype(np.int32)
+    elif y.ndim == 1:
+        y = y[:, None]
+    counts = weight > 0
+    return (x, y, weight) if counts.all() else (x[counts], y[counts], weight[counts])
+
+
 def source(key: jax.Array, data: Data | Stream, batch_size: int | None, dtype: Any) -> Source:
     """Return where the batches of a phase come from.
 
@@ -178,7 +202,9 @@ def source(key: jax.Array, data: Data | Stream, batch_size: int | None, dtype: A
     """
     if isinstance(data, Stream):
         streamed = Streamed(data, dtype)
-        return FullData(streamed.first) if batch_size == NO_BATCHES else streamed
-    if batch_size in (None, NO_BATCHES) or batch_size >= len(data.x):
+        return NoRows(streamed.first) if batch_size == NO_BATCHES else streamed
+    if batch_size == NO_BATCHES:
+        return NoRows(data)
+    if batch_size is None or batch_size >= len(data.x):
         return FullData(data)
     return Shuffled(key, data, batch_size)

@@ -64,6 +64,8 @@ def _unit_noise() -> Any:
 class Gaussian:
     """Gaussian noise of one standard deviation for all rows: y ~ N(f, scale^2).
 
+    Several targets are independent given f; with one scale a column each has a noise of its own.
+
     Parameters
     ----------
     scale
@@ -105,7 +107,8 @@ class Gaussian:
 class HeteroscedasticGaussian:
     """Gaussian noise whose sd the network predicts: f = (means, raw scales), 2 outputs a target.
 
-    The sd of a row is floor + softplus(raw), in target units.
+    The sd of a row is floor + softplus(raw), in target units; `floor` is one number, or one a
+    target column. Several targets are independent given f.
     """
 
     floor: Any = LEAST_NOISE
@@ -118,7 +121,7 @@ class HeteroscedasticGaussian:
     def split(self, f: jax.Array) -> tuple[jax.Array, jax.Array]:
         """Return mean and noise sd, each (n, k)."""
         mean, raw = jnp.split(f, 2, axis=-1)
-        return mean, self.floor + jax.nn.softplus(raw)
+        return mean, jnp.broadcast_to(self.floor, raw.shape) + jax.nn.softplus(raw)
 
     def log_prob(self, f: jax.Array, y: jax.Array) -> jax.Array:
         mean, scale = self.split(f)

@@ -3,6 +3,7 @@
 Everything here is pure and works on one tile of rows.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,6 +15,12 @@ from posterium.numerics import trees
 from posterium.posterior.posterior import GaussianPosterior, Mixture
 
 HOWS = ("linear", "draws")
+LINEAR_DRAWS = "linear draws"
+"""Functions drawn from the linearised network, where "linear" would use a closed form."""
+
+ROWS = 32
+"""Rows whose Jacobians are formed at a time."""
+
 Parameters = tuple[jax.Array, ...]
 """What a likelihood predicts: (mean, noise variance, function variance), or (log probs,)."""
 
@@ -37,8 +44,9 @@ def prepare(
 ) -> tuple[Any, Model]:
     """Return what `parameters` needs of some draws, and their models: stacked functions.
 
-    For draws these are weights; for the linearised network the posteriors themselves. `index`
-    holds the numbers of the draws of each member.
+    For draws these are weights, of the linearised network with the weights it is linearised at; for
+    its closed form the posteriors themselves. `index` holds the numbers of the draws of each
+    member.
     """
     if isinstance(posterior, Mixture):
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(posterior.size()))
@@ -48,28 +56,45 @@ def prepare(
 
         stacked = jax.vmap(member)(posterior.parts, posterior.models, keys)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), stacked)
-    if how == "linear":
+    if in_closed_form(model, how):
         return trees.stack((posterior, model), 1)
 
     def one(i: jax.Array) -> tuple[Any, Model]:
         draw = posterior.draw(key, i, count)
-        return draw.weights, draw.model(model)
+        drawn = draw.weights if how == "draws" else (posterior.mean, draw.weights)
+        return drawn, draw.model(model)
 
     return jax.vmap(one)(index)
 
 
-def parameters(
-    functions: tuple[Any, Model], key: jax.Array, index: jax.Array, x: jax.Array, how: str
-) -> Parameters:
+def in_closed_form(model: Model, how: str) -> bool:
+    """Say whether a Gaussian over the linearised network's outputs is one over the target."""
+    return how == "linear" and model.likelihood.linear_mean
+
+
+def parameters(functions: tuple[Any, Model], x: jax.Array, how: str) -> Parameters:
     """Return what the likelihood predicts under each function at inputs x: (s, n, k) arrays."""
     if how == "draws":
         return jax.vmap(lambda weights, model: _drawn(weights, model, x))(*functions)
-    stacked = jax.vmap(lambda part, model: _linear(part, model, key, index, x))(*functions)
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), stacked)
+    if in_closed_form(functions[1], how):
+        return jax.vmap(lambda part, model: _closed(part, model, x))(*functions)
+    return jax.vmap(lambda pair, model: _tangent(pair, model, x))(*functions)
 
 
 def _drawn(weights: Any, model: Model, x: jax.Array) -> Parameters:
     return _describe(model, model.network.apply(weights, x)[0])
+
+
+def _tangent(pair: tuple[Any, Any], model: Model, x: jax.Array) -> Parameters:
+    """Predict by one draw of the network linearised at the mean: f(x; m) + J(x) (w - m)."""
+    mean, weights = pair
+    offset = jax.tree.map(jnp.subtract, weights.params, mean.params)
+
+    def outputs(params: Any) -> jax.Array:
+        return model.network.apply(replace(mean, params=params), x)[0]
+
+    f, shift = jax.jvp(outputs, (mean.params,), (offset,))
+    return _describe(model, f + shift)
 
 
 def _describe(model: Model, f: jax.Array) -> Parameters:
@@ -80,23 +105,25 @@ def _describe(model: Model, f: jax.Array) -> Parameters:
     return mean, variance, jnp.zeros_like(mean)
 
 
-def _linear(
-    part: GaussianPosterior, model: Model, key: jax.Array, index: jax.Array, x: jax.Array
-) -> Parameters:
-    """Predict from a Gaussian over f: in closed form, or by draws that all rows share."""
+def _closed(part: GaussianPosterior, model: Model, x: jax.Array) -> Parameters:
+    """Predict from a Gaussian over f whose likelihood adds Gaussian noise."""
     mean, covariance = linearised(part, model, x)
-    if model.likelihood.linear_mean:
-        _, variance = model.likelihood.moments(mean)
-        function_variance = jnp.diagonal(covariance, axis1=1, axis2=2)
-        return mean[None], variance[None], function_variance[None]
-    values, vectors = jnp.linalg.eigh(covariance)
-    root = vectors * jnp.sqrt(jnp.maximum(values, 0))[:, None, :]
+    _, variance = model.likelihood.moments(mean)
+    return mean, variance, jnp.diagonal(covariance, axis1=1, axis2=2)
 
-    def draw(i: jax.Array) -> Parameters:
-        z = jax.random.normal(jax.random.fold_in(key, i), mean.shape[1:], mean.dtype)
-        return _describe(model, mean + root @ z)
 
-    return jax.vmap(draw)(index)
+Row = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
+
+
+def jacobian(part: GaussianPosterior, model: Model) -> Row:
+    """Return the function from one row of inputs to f (k,) and its Jacobian (k, p) at the mean."""
+    center, unravel = trees.ravel(part.mean.params)
+
+    def outputs(vector: jax.Array, row: jax.Array) -> jax.Array:
+        weights = replace(part.mean, params=unravel(vector))
+        return model.network.apply(weights, row[None])[0][0]
+
+    return lambda row: (outputs(center, row), jax.jacrev(outputs)(center, row))
 
 
 def linearised(part: GaussianPosterior, model: Model, x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -104,14 +131,19 @@ def linearised(part: GaussianPosterior, model: Model, x: jax.Array) -> tuple[jax
 
     f(x) = f(x; m) + J(x) (w - m) with w from the posterior; the Jacobian is formed row by row.
     """
-    center, unravel = trees.ravel(part.mean.params)
+    row = jacobian(part, model)
 
-    def outputs(vector: jax.Array, row: jax.Array) -> jax.Array:
-        weights = replace(part.mean, params=unravel(vector))
-        return model.network.apply(weights, row[None])[0][0]
+    def one(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        f, slopes = row(x)
+        return f, part.covariance.quadratic(slopes)
 
-    def one(row: jax.Array) -> tuple[jax.Array, jax.Array]:
-        jacobian = jax.jacrev(outputs)(center, row)
-        return outputs(center, row), part.covariance.quadratic(jacobian)
+    return jax.lax.map(one, x, batch_size=ROWS)
 
-    return jax.lax.map(one, x, batch_size=32)
+
+@jax.jit
+def row_covariance(
+    part: GaussianPosterior, model: Model, x: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Return mean (n, k) of the linearised network and each output's covariance (k, n, n)."""
+    f, slopes = jax.lax.map(jacobian(part, model), x, batch_size=ROWS)
+    return f, jax.lax.map(part.covariance.quadratic, jnp.moveaxis(slopes, 1, 0))

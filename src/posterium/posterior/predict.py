@@ -17,10 +17,18 @@ import numpy as np
 from posterium._struct import bare, replace
 from posterium.model.data import as_inputs
 from posterium.model.model import Model
-from posterium.numerics import trees
+from posterium.numerics import forks, trees
 from posterium.posterior.components import ClassComponents, GaussianComponents
 from posterium.posterior.fit import Fit
-from posterium.posterior.functions import HOWS, Parameters, default_how, members, prepare
+from posterium.posterior.functions import (
+    HOWS,
+    LINEAR_DRAWS,
+    Parameters,
+    default_how,
+    in_closed_form,
+    members,
+    prepare,
+)
 from posterium.posterior.functions import parameters as predicted
 from posterium.posterior.posterior import GaussianPosterior, Mixture
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
@@ -69,9 +77,29 @@ def predict(
     """
     if not trees.is_key(key) or key.shape != ():
         raise TypeError(f"key must be one typed key, such as jax.random.key(0); got {key!r}.")
-    fit = replace(fit, posterior=bare(fit.posterior))
     how = how or default_how(fit.posterior)
-    each = _draws_each(fit, draws, how)
+    if how not in HOWS:
+        raise ValueError(f"how must be 'linear' or 'draws'; got {how!r}.")
+    return _predictive(key, fit, x, draws, how, max_bytes)
+
+
+def predict_by_draws(
+    key: jax.Array, fit: Fit, x: Any, *, draws: int | None = None, max_bytes: int = MAX_BYTES
+) -> RegressionPredictive | ClassPredictive:
+    """Return what `predict` does by functions drawn jointly over all rows, never in closed form.
+
+    Of a linearised network the functions are linearised too. Arguments are those of `predict`.
+    """
+    how = LINEAR_DRAWS if default_how(fit.posterior) == "linear" else "draws"
+    return _predictive(key, fit, x, draws, how, max_bytes)
+
+
+def _predictive(
+    key: jax.Array, fit: Fit, x: Any, draws: int | None, how: str, max_bytes: int
+) -> RegressionPredictive | ClassPredictive:
+    forks.refuse()
+    fit = replace(fit, posterior=bare(fit.posterior))
+    each = draws_each(fit, draws, how)
     with jax.enable_x64(fit.precision == "float64"):
         x = _inputs(x, fit)
         tile = jax.ShapeDtypeStruct((1, TILE, *x.shape[1:]), x.dtype)
@@ -96,13 +124,11 @@ def predict(
     return kind(blocks, (len(x), outputs))
 
 
-def _draws_each(fit: Fit, draws: int | None, how: str) -> int:
+def draws_each(fit: Fit, draws: int | None, how: str) -> int:
     """Return how many draws each member gives."""
     inner = fit.posterior
     while isinstance(inner, Mixture):
         inner = inner.parts
-    if how not in HOWS:
-        raise ValueError(f"how must be 'linear' or 'draws'; got {how!r}.")
     if how == "linear" and not isinstance(inner, GaussianPosterior):
         raise ValueError(
             f"how='linear' needs a Gaussian posterior; {fit.method} gives {type(inner).__name__}. "
@@ -110,7 +136,7 @@ def _draws_each(fit: Fit, draws: int | None, how: str) -> int:
         )
     if draws is not None and (isinstance(draws, bool) or int(draws) != draws or draws < 1):
         raise ValueError(f"draws must be a whole number of at least 1; got {draws}.")
-    if how == "linear" and fit.model.likelihood.linear_mean:
+    if in_closed_form(fit.model, how):
         return 1
     count = members(fit.posterior)
     if draws is None:
@@ -158,22 +184,21 @@ def _tiles(
     each, size = members(posterior), min(GROUP, count)
     groups = math.ceil(count / size)
 
-    def drawn(group: jax.Array) -> tuple[jax.Array, tuple[Any, Model]]:
-        index = group * size + jnp.arange(size)
-        return index, prepare(posterior, model, key, index, count, how)
+    def drawn(group: jax.Array) -> tuple[Any, Model]:
+        return prepare(posterior, model, key, group * size + jnp.arange(size), count, how)
 
-    def one(index: jax.Array, functions: tuple[Any, Model], tile: jax.Array) -> Parameters:
-        found = predicted(functions, key, index, tile, how)
+    def one(functions: tuple[Any, Model], tile: jax.Array) -> Parameters:
+        found = predicted(functions, tile, how)
         split = (part.reshape(each, size, *part.shape[1:]) for part in found)
         return tuple(jnp.moveaxis(part, (0, 1), (2, 3)) for part in split)
 
     def fill(group: jax.Array, whole: Parameters) -> Parameters:
-        index, functions = drawn(group)
+        functions = drawn(group)
         zero = jnp.zeros_like(group)
 
         def body(i: jax.Array, whole: Parameters) -> Parameters:
             at = (i, zero, zero, zero, group * size)
-            found = one(index, functions, tiles[i])
+            found = one(functions, tiles[i])
             return tuple(
                 jax.lax.dynamic_update_slice(all_, part[None], at)
                 for all_, part in zip(whole, found, strict=True)
@@ -181,7 +206,7 @@ def _tiles(
 
         return jax.lax.fori_loop(0, used, body, whole)
 
-    shapes = jax.eval_shape(lambda: one(*drawn(jnp.int32(0)), tiles[0]))
+    shapes = jax.eval_shape(lambda: one(drawn(jnp.int32(0)), tiles[0]))
     whole = [jnp.zeros((len(tiles), *s.shape[:3], groups * size), s.dtype) for s in shapes]
     return jax.lax.fori_loop(0, jnp.int32(groups), fill, tuple(whole))
 

@@ -6,7 +6,7 @@ block by block, reduces each and forgets it; blocks that fit the cache are kept 
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import jax
 import numpy as np
@@ -44,6 +44,9 @@ class Predictive(Generic[C]):
         question computes them again. 0 keeps none.
     """
 
+    _across: ClassVar[str]
+    """What the columns of its arrays are."""
+
     def __init__(
         self,
         blocks: Callable[[], Iterable[C]],
@@ -59,6 +62,10 @@ class Predictive(Generic[C]):
     def __len__(self) -> int:
         """Return the number of rows."""
         return self.shape[0]
+
+    def __repr__(self) -> str:
+        rows, width = self.shape
+        return f"{type(self).__name__}(rows={rows:,}, {self._across}={width})"
 
     def components(self) -> Iterator[C]:
         """Give the components of each block of rows, from the cache when they are in it."""
@@ -95,7 +102,10 @@ class Predictive(Generic[C]):
         return np.concatenate(parts, axis)
 
     def _sample(self, key: Key, draws: int, event: tuple[int, ...], max_bytes: int) -> np.ndarray:
-        """Draw (draws, n, *event); random numbers are taken row after row, whatever the blocks."""
+        """Draw (draws, n, *event); random numbers are taken row after row, whatever the blocks.
+
+        Components are chosen by stratified levels: each as often as any other, to within one.
+        """
         needed = 8 * draws
         for size in (self.shape[0], *event):
             needed *= size
@@ -106,11 +116,13 @@ class Predictive(Generic[C]):
                 f"the limit: sample(key, {draws}, max_bytes={needed})."
             )
         generator = generator_from(key)
-        level = generator.random(draws)
-        parts = self._reduce(
-            lambda block: block.sample(generator, (level * block.shape[0]).astype(np.intp))
-        )
-        return np.moveaxis(parts, 1, 0)
+        level = (generator.permutation(draws) + generator.random(draws)) / draws
+
+        def ask(block: C) -> np.ndarray:
+            index = (level * block.shape[0]).astype(np.intp)
+            return block.sample(generator, np.minimum(index, block.shape[0] - 1))
+
+        return np.moveaxis(self._reduce(ask), 1, 0)
 
 
 class RegressionPredictive(Predictive[Components]):
@@ -127,6 +139,8 @@ class RegressionPredictive(Predictive[Components]):
     >>> predictive.sd, predictive.epistemic_var
     (array([2.]), array([1.]))
     """
+
+    _across = "outputs"
 
     def __init__(
         self,
@@ -271,6 +285,8 @@ class RegressionPredictive(Predictive[Components]):
 
 class ClassPredictive(Predictive[ClassComponents]):
     """The predictive distribution of class indices 0 to c - 1; entropies are in nats."""
+
+    _across = "classes"
 
     @cached_property
     def probs(self) -> np.ndarray:

@@ -10,8 +10,9 @@ from posterium.driver.fit import fit
 from posterium.driver.protocol import Method
 from posterium.model.data import as_data
 from posterium.model.model import Model
+from posterium.posterior import joint
 from posterium.posterior.fit import Fit
-from posterium.posterior.predict import predict
+from posterium.posterior.predict import predict, predict_by_draws
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
 from posterium.tables.scaling import Standardiser
 
@@ -53,6 +54,31 @@ class Fitted:
             return found
         found = found.affine(self.target.shift, self.target.scale)
         return found.squeezed() if self.squeeze else found
+
+    def covariance(self, x: np.ndarray, *, max_bytes: int = joint.MAX_BYTES) -> np.ndarray:
+        """Return the predictive covariance over rows, (n, n), or (n, n, k) of several targets.
+
+        It is in the user's units squared; see `joint.covariance`.
+        """
+        found = joint.covariance(
+            key_of(self.seed), self.fit, self.inputs.apply(x), draws=self.draws,
+            max_bytes=max_bytes,
+        )  # fmt: skip
+        found = found if self.target is None else found * self.target.scale**2
+        return found[:, :, 0] if self.squeeze else found
+
+    def sample(self, x: np.ndarray, draws: int, seed: int) -> np.ndarray:
+        """Draw targets jointly over the rows, (draws, n) or (draws, n, k), in the user's units.
+
+        Each is one function of the posterior at all rows, with observation noise.
+        """
+        found: Any = predict_by_draws(
+            key_of(seed), self.fit, self.inputs.apply(x), draws=draws, max_bytes=joint.MAX_BYTES
+        )
+        if self.target is not None:
+            found = found.affine(self.target.shift, self.target.scale)
+            found = found.squeezed() if self.squeeze else found
+        return found.sample(seed, draws)
 
 
 def fit_table(

@@ -53,8 +53,12 @@ class Standardiser:
         return (np.asarray(columns, np.float64) - self.shift) / self.scale
 
 
-def noise_floor(targets: np.ndarray, weight: np.ndarray, standardise: bool = True) -> float:
-    """Return the least noise sd of targets (n, k), in standardised or in target units.
+def noise_floor(
+    targets: np.ndarray, weight: np.ndarray, standardise: bool = True
+) -> float | np.ndarray:
+    """Return the least noise sd of targets (n,) or (n, k), in standardised or in target units.
+
+    One number for one column; of several, one each, (k,).
 
     Targets are rounded: numbers a step apart hide a noise sd of step / sqrt(12), and a density
     that is narrower than that rewards the rounding. Never below a thousandth of the sd.
@@ -62,7 +66,7 @@ def noise_floor(targets: np.ndarray, weight: np.ndarray, standardise: bool = Tru
     columns = np.asarray(targets, np.float64).reshape(len(targets), -1)
     sds = Standardiser.of(columns, weight).scale
     steps = [np.min(np.diff(np.unique(column)), initial=np.inf) for column in columns.T]
-    shares = [step / math.sqrt(12) / sd for step, sd in zip(steps, sds, strict=True)]
-    found = min(shares)
-    share = max(LEAST_NOISE, found) if math.isfinite(found) else LEAST_NOISE
-    return share if standardise else share * float(np.min(sds))
+    shares = np.array(steps) / math.sqrt(12) / sds
+    shares = np.where(np.isfinite(shares), np.maximum(shares, LEAST_NOISE), LEAST_NOISE)
+    floors = shares if standardise else shares * sds
+    return floors if floors.size > 1 else float(floors[0])
