@@ -8,7 +8,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from posterium.plots import style
-from posterium.plots.classification import decision_boundary, probability_curve
+from posterium.plots.classification import confusion, decision_boundary, probability_curve
 from posterium.plots.regression import predicted_observed, regression_band
 from posterium.plots.training import training_curve
 from posterium.plots.weights import ellipse, landscape
@@ -156,3 +156,19 @@ def test_a_missing_matplotlib_is_named_with_the_extra_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"posterium\[plots\]"):
         training_curve({"loss": np.zeros(3)})
+
+
+def test_the_confusion_has_a_cell_for_every_pair_shaded_by_the_share_of_its_row(ax):
+    assert confusion(np.array([[3, 1], [0, 8]]), ["a", "b"], ax=ax) is ax
+    assert [text.get_text() for text in ax.texts] == ["3", "1", "8"]
+    assert [text.get_position() for text in ax.texts] == [(0, 0), (1, 0), (1, 1)]
+    shades = [part.get_alpha() for part in ax.collections]
+    np.testing.assert_allclose(shades, 0.06 + 0.94 * np.array([0.75, 0.25, 0, 1]))
+    with pytest.raises(ValueError, match="counts"):
+        confusion(np.zeros((2, 3)), ["a", "b"], ax=ax)
+
+
+def test_names_are_cut_in_the_middle():
+    assert style.short("short") == "short"
+    cut = style.short("a" * 30 + "b" * 30, 10)
+    assert cut == "aaaaa…bbbb"

@@ -103,10 +103,9 @@ def coverage_curve(pit: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.
 def pit_histogram(
     pit: np.ndarray, bins: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
-    """Return edges and densities of a histogram of `pit`, and where 95 % of densities are by chance.
+    """Return edges and densities of a histogram, and between which two 95 % lie by chance.
 
-    The density of a calibrated predictive is 1; the last two numbers are the ends of the interval
-    around it.
+    The density of a calibrated predictive is 1.
     """
     bins = bins or bins_for(len(pit), 2 * MOST_BINS)
     density, edges = np.histogram(pit, bins=bins, range=(0, 1), density=True)

@@ -154,6 +154,7 @@ def confusion(
     ax.set_xlim(-0.5, len(names) - 0.5)
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.tick_params(length=0)
+    ax.grid(False)
     ax.spines[["left", "bottom"]].set_visible(False)
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
 

@@ -83,6 +83,15 @@ def legend_below(ax: Any) -> Any:
     )  # fmt: skip
 
 
+def legend_above(ax: Any) -> Any:
+    """Put a legend in one row above the axes, where it hides nothing."""
+    entries = len(ax.get_legend_handles_labels()[0])
+    return legend(
+        ax, loc="lower left", bbox_to_anchor=(0, 1), ncols=entries, frameon=False,
+        columnspacing=1.4, handlelength=1.4, borderaxespad=0.2,
+    )  # fmt: skip
+
+
 def short(text: str, limit: int = 28) -> str:
     """Return a name cut in the middle to at most so many characters."""
     if len(text) <= limit:

@@ -54,5 +54,5 @@ def aleatoric_epistemic(
     ax.set_xlim(0, 1)
     ax.set_ylim(0, 1.04 * height.max() or 1)
     ax.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
-    style.legend(ax, loc="upper left")
+    style.legend_above(ax)
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)

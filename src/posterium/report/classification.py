@@ -1,5 +1,6 @@
 """Sections on predictions of classes."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,7 @@ def sections(subject: Subject, found: Labels, sheet: Sheet) -> Sections:
     )  # fmt: skip
 
 
-def _summary(
-    found: Labels, classes: tuple[str, ...], scored: dict[str, scores.Score]
-) -> list[str]:
+def _summary(found: Labels, classes: tuple[str, ...], scored: dict[str, scores.Score]) -> list[str]:
     counts = np.bincount(found.y, minlength=len(classes))
     confident = found.probs.max(axis=1).mean()
     right = scored["accuracy"].value
@@ -71,11 +70,22 @@ def epistemic_share(found: Labels) -> float:
     return float(found.epistemic.sum()) / total if total > 0 else 0.0
 
 
+def shortened(names: Sequence[str], limit: int) -> list[str]:
+    """Return names cut to a length, with their numbers before them where they become alike."""
+    cut = [style.short(name, limit) for name in names]
+    if len(set(cut)) == len(cut):
+        return cut
+    return [f"{place}: {style.short(name, limit - 3)}" for place, name in enumerate(names, 1)]
+
+
 def _confusion(found: Labels, classes: tuple[str, ...], sheet: Sheet) -> Figure:
     counts = np.zeros((len(classes), len(classes)), int)
     np.add.at(counts, (found.y, found.probs.argmax(axis=1)), 1)
-    names = [style.short(name, 16) for name in classes]
-    caption = "Rows by observed class (down) and predicted class (across), shaded by the share of the observed class. The diagonal is right."
+    names = shortened(classes, 16)
+    caption = (
+        "Rows by observed class (down) and predicted class (across), shaded by the share of the "
+        "observed class. The diagonal is right."
+    )
     if len(classes) > MATRIX:
         order = np.argsort(-counts.sum(axis=1), kind="stable")[: MATRIX - 1]
         kept = np.sort(order)
@@ -90,7 +100,10 @@ def _confusion(found: Labels, classes: tuple[str, ...], sheet: Sheet) -> Figure:
             "right or not."
         )
     return sheet.figure(
-        "Predicted against observed", lambda ax: confusion(counts, names, ax=ax), caption, height=4.0
+        "Predicted against observed",
+        lambda ax: confusion(counts, names, ax=ax),
+        caption,
+        height=4.0,
     )
 
 
@@ -132,23 +145,29 @@ def _calibration(found: Labels, classes: tuple[str, ...], sheet: Sheet) -> list[
 
 def _each_class(found: Labels, classes: tuple[str, ...], sheet: Sheet) -> Figure:
     """Compare, class by class, how often it is expected and how often it is observed."""
-    expected, observed = found.probs.mean(axis=0), np.bincount(found.y, minlength=len(classes)) / len(found.y)
+    expected, observed = (
+        found.probs.mean(axis=0),
+        np.bincount(found.y, minlength=len(classes)) / len(found.y),
+    )
     shown = np.sort(np.argsort(-observed, kind="stable")[:MATRIX])
     error = 2 * np.sqrt((found.probs * (1 - found.probs)).sum(axis=0)) / len(found.y)
 
+    names = shortened(classes, 18)
+
     def draw(ax: Any) -> Any:
         y = np.arange(len(shown))
-        ax.hlines(y, (expected - error)[shown].clip(0), (expected + error)[shown],
-                  color=style.MEAN, linewidth=5, alpha=0.3, label="expected, 2 sd")  # fmt: skip
-        ax.scatter(observed[shown], y, color=style.MISS, marker="D", s=22, zorder=3, linewidths=0,
-                   label="observed")  # fmt: skip
-        ax.set_yticks(y, [style.short(classes[i], 18) for i in shown])
+        low, high = (expected - error).clip(0)[shown], (expected + error)[shown]
+        ax.hlines(y, low, high, color=style.MEAN, linewidth=5, alpha=0.3)
+        ax.scatter(observed[shown], y, color=style.MISS, marker="D", s=22, zorder=3, linewidths=0)
+        ax.set_yticks(y, [names[i] for i in shown])
         ax.set_ylim(len(shown) - 0.5, -0.5)
         ax.set_xlim(left=0)
-        style.legend(ax, loc="best")
         style.finish(ax, title=None, xlabel="share of rows", ylabel=None)
 
-    text = "Share of each class as the mean probability gives it, and as observed. A dot outside its bar is a class that is predicted too often or too rarely."
+    text = (
+        "Bar: the share of each class that the probabilities lead to expect, ± 2 sd. Diamond: the "
+        "share observed. One outside its bar is a class predicted too often or too rarely."
+    )
     if len(shown) < len(classes):
         text += f" The {len(shown)} most frequent of {len(classes)} classes."
     return sheet.figure("Classes expected and observed", draw, text, height=3.7)
@@ -158,7 +177,7 @@ def _split(found: Labels, sheet: Sheet) -> Figure:
     rows = drawn_rows(len(found.y))
     part = found.take(rows)
     caption = (
-        "Entropy of each row's prediction, rows sorted by it. Aleatoric: the classes overlap there, "
+        "Entropy of each row's prediction, rows sorted by it. Aleatoric: the classes overlap, "
         "which more data would leave. Epistemic (mutual information): the functions of the "
         f"posterior disagree: {percent(epistemic_share(found))} of all entropy here. "
         f"{rows_note(len(rows), len(found.y))}"

@@ -18,6 +18,7 @@ from posterium.model.likelihood import (
 )
 from posterium.model.network import MLP
 from posterium.model.prior import Flat, Normal
+from posterium.posterior.functions import default_how
 from posterium.posterior.posterior import GaussianPosterior, Mixture, Point, Samples
 from posterium.report.subject import Subject
 from posterium.report.words import count, number
@@ -37,15 +38,26 @@ def facts(subject: Subject, record: Mapping[str, Any]) -> list[Fact]:
     ]
     if not math.isnan(fit.log_evidence):
         found.append(("Log evidence", f"{number(fit.log_evidence, 6)} nats, in the fit's units"))
-    draws = subject.draws or fit.posterior.default_draws()
-    found.append(("Predictions", f"from {count(draws, 'function')}, computed in {fit.precision}"))
+    found.append(("Predictions", predictions(subject)))
     return found
+
+
+def predictions(subject: Subject) -> str:
+    """Return what predictions are averaged over, in words."""
+    fit = subject.fit
+    linear = default_how(fit.posterior) == "linear"
+    if linear and fit.model.likelihood.linear_mean:
+        return "in closed form, by the network linearised at the mean of its weights"
+    draws = subject.draws or fit.posterior.default_draws()
+    return f"from {count(draws, 'function')}" + (" of the linearised network" if linear else "")
 
 
 def method(kind: str, record: Mapping[str, Any]) -> str:
     """Return the name of a method and what it does."""
     name = str(record.get("method") or kind)
-    text = f"{name}: {ENTRIES[name].summary}" if name in ENTRIES else name
+    text = name
+    if name in ENTRIES:
+        text = f"{name}: {ENTRIES[name].summary.removeprefix('the default: ')}"
     settings = ", ".join(map(str, record.get("settings") or ()))
     return f"{text} (with {settings})" if settings else text
 
@@ -69,7 +81,9 @@ def prior(record: Any) -> str:
         return "flat: every value of a weight is as likely as another"
     if isinstance(record, Normal):
         scaling = " times the fan-in of the layer" if record.scaling == "fan_in" else ""
-        return f"independent Gaussian weights of mean 0, precision {_value(record.precision)}{scaling}"
+        return (
+            f"independent Gaussian weights of mean 0, precision {_value(record.precision)}{scaling}"
+        )
     return type(record).__name__
 
 
@@ -100,10 +114,12 @@ def posterior(record: Any) -> str:
         GaussianPosterior: "a Gaussian over the weights",
         Samples: "draws of the weights",
     }
-    what = next((text for kind, text in kinds.items() if isinstance(part, kind)), type(part).__name__)
+    what = next(
+        (text for kind, text in kinds.items() if isinstance(part, kind)), type(part).__name__
+    )
     if isinstance(part, Samples):
         what = f"{part.size():,} draws of the weights"
-    return f"{what} of {members} networks, {weights} each" if members > 1 else f"{what}, {weights}"
+    return f"{members} networks, each {what} ({weights})" if members > 1 else f"{what}, {weights}"
 
 
 def _weights(part: Any) -> int:

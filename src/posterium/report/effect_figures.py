@@ -46,9 +46,7 @@ class EffectSection:
 def effect_section(subject: Subject, sheet: Sheet) -> EffectSection:
     """Return the effects of the columns that move the prediction most."""
     unit = np.ones(len(subject.classes)) if subject.classes else subject.target_scale
-    found = effects(
-        subject.predict, subject.columns, subject.x, most=SHOWN, rows=ROWS, unit=unit
-    )
+    found = effects(subject.predict, subject.columns, subject.x, most=SHOWN, rows=ROWS, unit=unit)
     shown = _outputs(subject, found)
     names = subject.classes or subject.targets
     look = [COLOURS[style.line(place)["color"]] for place in range(len(shown))]
@@ -56,7 +54,7 @@ def effect_section(subject: Subject, sheet: Sheet) -> EffectSection:
     limits = _limits(found, shown)
     figures = [_figure(subject, one, shown, limits, sheet) for one in found]
     return EffectSection(
-        figures, key if len(key) > 1 else [], _text(subject, len(found), shown), _summary(found)
+        figures, key if len(key) > 1 else [], _text(subject, len(found), shown), _summary(found, len(subject.columns))
     )
 
 
@@ -173,9 +171,9 @@ def _point(subject: Subject) -> bool:
     return isinstance(part, Point) and members == 1
 
 
-def _summary(found: list[Effect]) -> str:
+def _summary(found: list[Effect], columns: int) -> str:
     names = [f"“{style.short(one.column.name, 40)}”" for one in found[:3]]
-    if not names:
+    if not names or columns == 1:
         return ""
     listed = names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
     move = "moves" if len(names) == 1 else "move"

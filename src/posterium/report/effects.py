@@ -91,7 +91,9 @@ def effects(
 def settings_of(column: InputColumn, x: np.ndarray, grid: int) -> np.ndarray:
     """Return what to set a column to: its values when they are few, else an even grid."""
     values = column.values(x)
-    different, counts = np.unique(values[values >= 0] if column.levels else values, return_counts=True)
+    different, counts = np.unique(
+        values[values >= 0] if column.levels else values, return_counts=True
+    )
     if column.levels:
         return np.sort(different[np.argsort(-counts, kind="stable")[:LEVELS]])
     if len(different) <= min(LEVELS, grid):
@@ -122,10 +124,14 @@ def _all(
     plans = [(column, value) for column in columns for value in settings_of(column, x, grid)]
     step = max(1, BATCH // len(rows))
     parts = [
-        _averages(predict, np.stack([column.put(rows, value) for column, value in plans[i : i + step]]))
+        _averages(
+            predict, np.stack([column.put(rows, value) for column, value in plans[i : i + step]])
+        )
         for i in range(0, len(plans), step)
     ]
-    means, sds = (np.concatenate([part[which] for part in parts]) for which in (0, 1)) if parts else ((), ())
+    means, sds = (
+        (np.concatenate([part[which] for part in parts]) for which in (0, 1)) if parts else ((), ())
+    )
     found, done = [], 0
     for column in columns:
         settings = settings_of(column, x, grid)

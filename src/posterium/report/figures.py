@@ -12,6 +12,8 @@ from posterium.plots import style
 
 WIDTH, HEIGHT = 4.2, 3.1
 """Of a panel, in inches: two stand side by side on a desktop, one on a phone."""
+MOST_TICKS = 6
+"""Steps along an axis at most."""
 
 COLOURS = {
     style.DATA: "ink",
@@ -33,7 +35,7 @@ IDENTIFIER = re.compile(r"(^#|url\(#)")
 LOOK = {
     "svg.fonttype": "none",
     "svg.hashsalt": "posterium",
-    "font.size": 9.0,
+    "font.size": 9.6,
     "font.family": ["sans-serif"],
     "text.parse_math": False,
     "axes.facecolor": "none",
@@ -92,13 +94,18 @@ class Sheet:
         """Return what `draw(ax)` draws, as a figure."""
         style.pyplot()
         import matplotlib
+        from matplotlib.ticker import AutoLocator
 
         self._count += 1
         text = StringIO()
         with matplotlib.rc_context(LOOK), warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=r"Glyph .* missing")
             sheet = style.figure(WIDTH, height)
-            draw(sheet.subplots())
+            ax = sheet.subplots()
+            draw(ax)
+            for axis in (ax.xaxis, ax.yaxis):
+                if isinstance(axis.get_major_locator(), AutoLocator):
+                    axis.get_major_locator().set_params(nbins=MOST_TICKS)
             sheet.savefig(text, format="svg", metadata={"Date": None})
         return Figure(title, inline(text.getvalue(), f"f{self._count}", title), caption)
 

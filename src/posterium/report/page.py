@@ -114,9 +114,9 @@ def contents(
         effects = effect_section(found, sheet)
     verdict = found.fit.verdict
     return {
-        "title": ", ".join(map(plain, found.targets[:3])) + (" …" if len(found.targets) > 3 else ""),
+        "title": ", ".join(found.targets[:3]) + (" …" if len(found.targets) > 3 else ""),
         "task": "Classification" if found.classes else "Regression",
-        "source": plain(found.source),
+        "source": plain(os.path.basename(found.source) or found.source),
         "verdict": verdict,
         "meaning": VERDICTS[verdict.status],
         "findings": list(zip(verdict.reasons, verdict.advice, strict=True)),
@@ -136,9 +136,7 @@ def contents(
     }
 
 
-def _summary(
-    found: Subject, sections: Sections | None, effects: EffectSection | None
-) -> list[str]:
+def _summary(found: Subject, sections: Sections | None, effects: EffectSection | None) -> list[str]:
     if sections is None:
         return ["The fit failed, and its predictions are not finite: there is nothing to score."]
     lines = [*sections.summary]
@@ -161,9 +159,10 @@ def data_facts(found: Subject) -> list[tuple[str, str]]:
     kinds = [column.kind for column in found.columns]
     kind_words = {"number": "of numbers", "boolean": "of yes or no", "categorical": "of categories"}
     parts = [f"{kinds.count(kind):,} {text}" for kind, text in kind_words.items() if kind in kinds]
-    features = count(len(kinds), "column") + f" ({', '.join(parts)})"
+    features = count(len(kinds), "column")
+    features += f" {parts[0].split(' ', 1)[1]}" if len(parts) == 1 else f": {', '.join(parts)}"
     if found.x.shape[1] != len(kinds):
-        features += f", {found.x.shape[1]:,} inputs of the network"
+        features += f"; {found.x.shape[1]:,} inputs of the network"
     facts = [("Rows", rows), ("Features", features)]
     if found.classes:
         counts = np.bincount(found.y, minlength=len(found.classes))

@@ -24,7 +24,6 @@ from posterium.report.words import (
 )
 
 
-
 def sections(subject: Subject, found: Numbers, sheet: Sheet) -> Sections:
     """Return what the page says of predictions of numbers, target by target."""
     single = len(subject.targets) == 1
@@ -34,7 +33,10 @@ def sections(subject: Subject, found: Numbers, sheet: Sheet) -> Sections:
         one = found.target(place)
         lines = _scored(one)
         words = regression_lines(
-            lines, one.y, joint if single else None, f"units of {name}" if not single else "target units"
+            lines,
+            one.y,
+            joint if single else None,
+            f"units of {name}" if not single else "units of the target",
         )
         tables.append(("" if single else name, words))
         if place < SHOWN:

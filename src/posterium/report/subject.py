@@ -1,7 +1,7 @@
 """The subject of a report: a fit, and rows of a table as its model sees them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy as np
 from posterium.posterior.fit import Fit
 from posterium.posterior.predict import predict
 from posterium.tables.encode import TableSpec
-from posterium.tables.errors import UserError
+from posterium.tables.errors import UserError, plain
 from posterium.tables.features import Features
 from posterium.tables.fitted import Fitted, key_of
 from posterium.tables.frames import from_frame, is_frame
@@ -146,8 +146,8 @@ def subject(
     features = getattr(fit, "features_", None)
     if features is not None and is_frame(x):
         return _subject(
-            fitted, features.encode(from_frame(x)), np.asarray(y), columns_of(features), target,
-            held_out,
+            fitted, features.encode(from_frame(x)), _answers(fitted, y), columns_of(features),
+            target, held_out,
         )  # fmt: skip
     names = names or _names(fit, x)
     x = np.asarray(x, np.float64).reshape(len(x), -1)
@@ -155,7 +155,7 @@ def subject(
         InputColumn(str(name), _kind(values), (place,))
         for place, (name, values) in enumerate(zip(names, x.T, strict=True))
     )
-    return _subject(fitted, x, np.asarray(y), columns, target, held_out)
+    return _subject(fitted, x, _answers(fitted, y), columns, target, held_out)
 
 
 def _of_table(fitted: Fitted, table: Table, spec: TableSpec, held_out: Any) -> Subject:
@@ -205,7 +205,6 @@ def _subject(
             f"Expected as many targets as rows, and at least one; got {len(x)} rows and {len(y)} "
             "targets."
         )
-    y = _indices(y, classes) if task == "classification" else np.asarray(y, float)
     if task == "regression":
         y = y.reshape(len(y), -1)
     outputs = 1 if y.ndim == 1 else y.shape[1]
@@ -215,12 +214,13 @@ def _subject(
     standard = isinstance(fitted, Fitted) and fitted.target is not None
     if len(shift) != d:
         raise ValueError(f"The model was fitted to {len(shift)} features; the rows have {d}.")
+    named = [replace(c, name=plain(c.name), levels=tuple(map(plain, c.levels))) for c in columns]
     return Subject(
         fit=inner,
         predict=fitted.predict if isinstance(fitted, Fitted) else _predictor(inner),
-        columns=columns,
-        targets=_targets(target, outputs),
-        classes=tuple(map(str, classes)) or _numbered(inner, x, task),
+        columns=tuple(named),
+        targets=tuple(map(plain, _targets(target, outputs))),
+        classes=tuple(plain(str(label)) for label in classes) or _numbered(inner, x, task),
         x=x,
         y=y,
         held=_held(held_out, len(x)),
@@ -280,10 +280,12 @@ def _numbered(fit: Fit, x: np.ndarray, task: str) -> tuple[str, ...]:
     return tuple(map(str, range(_predictor(fit)(x[:1]).shape[1])))
 
 
-def _indices(y: np.ndarray, classes: tuple[Any, ...]) -> np.ndarray:
-    """Return the index of each label; labels of a bare fit are indices already."""
-    if not classes or np.array_equal(classes, range(len(classes))):
-        return np.asarray(y, np.int64)
+def _answers(fitted: Fitted | Fit, y: Any) -> np.ndarray:
+    """Return targets as numbers, or labels as indices of the classes; a bare fit has indices."""
+    y = np.asarray(y)
+    if isinstance(fitted, Fit) or not fitted.classes:
+        return y
+    classes = fitted.classes
     place = {label: index for index, label in enumerate(classes)}
     labels = y.tolist()
     unknown = [label for label in labels if label not in place]

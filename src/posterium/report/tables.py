@@ -41,9 +41,14 @@ class Summary:
 
 def column_summaries(subject: Subject) -> list[Summary]:
     """Return what the targets and the first columns hold."""
-    targets = [
-        _numbers(name, "target", values) for name, values in zip(subject.targets, subject.y.T)
-    ] if not subject.classes else [_levels(subject.targets[0], "target", subject.y, subject.classes)]
+    targets = (
+        [
+            _numbers(name, "target", values)
+            for name, values in zip(subject.targets, subject.y.T, strict=True)
+        ]
+        if not subject.classes
+        else [_levels(subject.targets[0], "target", subject.y, subject.classes)]
+    )
     return targets + [_column(column, subject.x) for column in subject.columns[:LISTED]]
 
 
@@ -57,14 +62,18 @@ def _column(column: InputColumn, x: np.ndarray) -> Summary:
     if column.indicator is None:
         return found
     gaps = percent(float(x[:, column.indicator].mean()), 1)
-    return Summary(found.name, found.kind, f"{found.text}; {gaps} missing", found.centre, found.bars)
+    return Summary(
+        found.name, found.kind, f"{found.text}; {gaps} missing", found.centre, found.bars
+    )
 
 
 def _numbers(name: str, kind: str, values: np.ndarray) -> Summary:
     low, high = float(values.min()), float(values.max())
     if low == high:
         return Summary(name, kind, f"always {number(low)}", number(low), ())
-    counts = np.histogram(values, bins=BARS)[0]
+    different, counts = np.unique(values, return_counts=True)
+    if len(different) > BARS:
+        counts = np.histogram(values, bins=BARS)[0]
     text = f"{number(low)} to {number(high)}"
     return Summary(name, kind, text, number(float(np.median(values))), _heights(counts))
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from posterium.plots import style
 from posterium.plots.training import training_curve
 from posterium.report.figures import Figure, Sheet
 
@@ -24,7 +25,7 @@ WHY = {
     "log_likelihood": "How well the network explains the rows it was trained on.",
     "log_prior": "How likely the weights are before any data: it falls as weights grow.",
     "kl": "What the posterior has learned away from the prior; the counterpart of the log prior.",
-    "held_out": "It should end high and level; a fall at the end is overfitting.",
+    "held_out": "The weights at the dot, where the line is highest, are those that were kept.",
     "log_joint": "Chains that explore the posterior look alike, without a trend.",
 }
 
@@ -42,25 +43,28 @@ def curves(info: Mapping[str, Any], sheet: Sheet) -> list[Figure]:
     return [
         sheet.figure(
             TERMS[term][0].capitalize() + (f", {phase.replace('_', ' ')}" if several else ""),
-            _curve(values, TERMS[term][1]),
+            _curve(values, term),
             _caption(term, values),
         )
         for phase, term, values in drawn
     ]
 
 
-def _curve(values: np.ndarray, label: str) -> Callable[[Any], Any]:
+def _curve(values: np.ndarray, term: str) -> Callable[[Any], Any]:
     """Return what draws one term, each member a line, over the range it has after the start."""
     values = values.reshape(len(values), -1)
+    values = np.where(np.isfinite(values), values, np.nan)
     smooth = -(-len(values) // WINDOWS)
 
     def draw(ax: Any) -> Any:
-        training_curve({"": values}, smooth=smooth, ax=ax, ylabel=label)
+        training_curve({"": values}, smooth=smooth, ax=ax, ylabel=TERMS[term][1])
         if ax.get_legend():
             ax.get_legend().remove()
         windows = len(values) // smooth
         means = values[: windows * smooth].reshape(windows, smooth, -1).mean(axis=1)
         later = means[windows // 20 :]
+        if term == "held_out":
+            later = _mark_best(ax, means, smooth)
         later = later[np.isfinite(later)]
         if later.size and np.ptp(later) > 0:
             margin = 0.06 * np.ptp(later)
@@ -70,12 +74,24 @@ def _curve(values: np.ndarray, label: str) -> Callable[[Any], Any]:
     return draw
 
 
+def _mark_best(ax: Any, means: np.ndarray, smooth: int) -> np.ndarray:
+    """Mark the highest point of every line; return the values to show, from the start up to it."""
+    safe = np.where(np.isfinite(means), means, -np.inf)
+    best, top = safe.argmax(axis=0), safe.max(axis=0)
+    ax.scatter(smooth * (best + 1), top, s=26, color=style.MISS, zorder=3, linewidths=0)
+    known = np.where(np.isfinite(means), means, np.nan)[len(means) // 20 : best.max() + 1]
+    rise = top.max() - np.nanquantile(known, 0.05) if known.size else 0.0
+    return np.append(top, top.min() - 1.5 * rise)
+
+
 def _caption(term: str, values: np.ndarray) -> str:
     members = values.reshape(len(values), -1).shape[1]
     smooth = -(-len(values) // WINDOWS)
     parts = [WHY[term]]
     if members > 1:
         parts.append(f"{members} lines, one a network or chain.")
+    if term == "held_out":
+        parts.append("A line that falls later has gone on to overfit.")
     if smooth > 1:
         parts.append(f"Each point is the mean of {smooth} steps.")
     return " ".join(parts)

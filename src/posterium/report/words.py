@@ -7,6 +7,8 @@ import numpy as np
 
 from posterium.evaluate.scores import BINS, Score
 
+MINUS = "\u2212"
+
 VERDICTS = {
     "ok": (
         "No check found a fault in the fit. That speaks of the computation; whether the model "
@@ -32,7 +34,7 @@ def number(value: float, digits: int = 4) -> str:
         return f"{value:.{digits - 1}e}"
     places = max(0, digits - 1 - math.floor(math.log10(size))) if size else 0
     text = f"{value:,.{places}f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", "−")
+    return (text.rstrip("0").rstrip(".") if "." in text else text).replace("-", MINUS)
 
 
 def percent(value: float, digits: int = 0) -> str:
@@ -58,7 +60,7 @@ def with_error(score: Score, *, share: bool = False) -> tuple[str, str]:
         places = min(places, 1)
     if abs(value) >= 1e7 or places > 8:
         return number(value) + end, f"± {number(se, 2)}{end}"
-    return f"{value:,.{places}f}{end}".replace("-", "−"), f"± {se:,.{places}f}{end}"
+    return f"{value:,.{places}f}{end}".replace("-", MINUS), f"± {se:,.{places}f}{end}"
 
 
 @dataclass(frozen=True)
@@ -147,7 +149,9 @@ def coverage_reading(share: float, rows: int, level: float = 0.9) -> str:
             f"{count(rows, 'row')}."
         )
     if share < level:
-        return f"Fewer than {percent(level)}: the intervals are too narrow, more than chance explains."
+        return (
+            f"Fewer than {percent(level)}: the intervals are too narrow, more than chance explains."
+        )
     return f"More than {percent(level)}: the intervals are too wide, more than chance explains."
 
 
@@ -157,4 +161,3 @@ def _line(name: str, score: Score, reading: str, *, share: bool = False) -> Line
 
 def _beside(spread: float) -> str:
     return f"Predicting the mean of these rows for each of them has {number(spread)}."
-
