@@ -154,6 +154,8 @@ def test_gaps_in_columns_that_had_none_are_filled_and_said(table):
     np.testing.assert_array_equal(features.encode(new), [[2.5, 0, 1, 0], [1, 1, 0, 1]])
     assert "missing cells filled" in features.remarks(new)[0]
     np.testing.assert_array_equal(features.outside(new), [0, 0])
+    again = features.refit(table(columns(v=list("111"), c=["", "a", "b"], on=["yes"] * 3)))
+    assert again.columns[1].shares == (0.5, 0.5)
 
 
 def test_rows_with_missing_cells_are_left_out_when_asked_for(table):
