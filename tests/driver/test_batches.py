@@ -11,6 +11,8 @@ from posterium.driver.batches import FullData, Shuffled, Streamed, source
 
 LINEAR = Model(Linear(), Normal(2.0, "none"), Gaussian(0.3))
 WEIGHT = np.arange(1, len(X) + 1) / 4
+THINNED = WEIGHT * (np.arange(len(X)) % 10 > 2)
+"""Weights of which nine are 0, those of the last three rows among them."""
 
 
 def stream(*, batch=5, rows=None, weight=None, size=None, said=None):
@@ -111,6 +113,36 @@ def test_the_exact_posterior_of_a_stream_is_that_of_the_rows_in_memory(batch, we
     assert abs(streamed.log_evidence - held.log_evidence) < 1e-10
 
 
+@pytest.mark.parametrize("yielded", [1, 2, 5, 7, 23])
+@pytest.mark.parametrize("weight", [None, THINNED], ids=["plain", "with zeros"])
+def test_rows_are_filled_into_batches_however_they_come_and_without_those_of_weight_0(
+    yielded, weight
+):
+    kept = np.arange(len(X)) if weight is None else np.flatnonzero(weight)
+    size = None if weight is None else weight.sum()
+    coming = Stream(stream(batch=yielded, weight=weight).batches, len(kept), 5, size=size)
+    steady = stream(rows=kept, weight=weight, said=len(kept), size=size)
+    one, other = (Streamed(s, np.float64).plan(0, 9, 9) for s in (coming, steady))
+    assert same(one, other)
+    assert one.whole.x[: len(kept)].tolist() == X[kept].tolist()
+
+
+def test_rows_of_weight_0_in_a_stream_change_no_fit():
+    kept = np.flatnonzero(THINNED)
+    coming = Stream(stream(weight=THINNED).batches, len(kept), 5, size=THINNED.sum())
+    steady = stream(rows=kept, weight=THINNED, said=len(kept), size=THINNED.sum())
+    one, other = (fit(KEY, MODEL, s, MAP(steps=9)) for s in (coming, steady))
+    assert same(one.posterior, other.posterior)
+    exact = fit(KEY, LINEAR, coming, Exact()).posterior.mean.params["coefficients"]
+    held = fit(KEY, LINEAR, as_data(X, Y, weight=THINNED), Exact())
+    assert np.allclose(exact, held.posterior.mean.params["coefficients"], 1e-12)
+
+
+def test_negative_weights_of_a_stream_are_refused():
+    with pytest.raises(ValueError, match="weights that a stream yields must be finite"):
+        fit(KEY, LINEAR, stream(weight=-WEIGHT, size=1.0), Exact())
+
+
 def test_a_descent_on_a_stream_of_one_batch_is_that_on_the_rows_in_memory():
     streamed = fit(KEY, MODEL, stream(batch=23), MAP(steps=40), precision="float64")
     held = fit(KEY, MODEL, DATA, MAP(steps=40), precision="float64")
@@ -122,13 +154,14 @@ def test_a_descent_on_a_stream_of_one_batch_is_that_on_the_rows_in_memory():
     ("broken", "said"),
     [
         (stream(rows=np.arange(20)), "pass of 20 rows"),
-        (stream(rows=np.arange(21)), "batch of 1 rows ending at row 21"),
-        (stream(said=20), "batch of 3 rows ending at row 23"),
-        (stream(said=30), "batch of 3 rows ending at row 23"),
-        (Stream(lambda: iter([(X, Y)]), 23, 5), "batch of 23 rows"),
+        (stream(rows=np.arange(21)), "pass of 21 rows"),
+        (stream(said=20), "pass of 23 rows or more"),
+        (stream(said=30), "pass of 23 rows"),
         (stream(weight=WEIGHT), "summed weight of 69 where N is 23"),
+        (stream(weight=THINNED, size=THINNED.sum()), "pass of 14 rows"),
+        (Stream(lambda: iter(()), 23, 5), "pass of 0 rows"),
     ],
-    ids=["too few", "short too early", "too many", "fewer than said", "too long", "weights"],
+    ids=["too few", "one too many", "too many", "fewer than said", "weights", "zeros", "none"],
 )
 def test_a_stream_that_is_not_as_it_says_is_refused(broken, said):
     with pytest.raises(ValueError, match=f"The stream must yield .*{said}"):

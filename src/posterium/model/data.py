@@ -73,12 +73,12 @@ class Stream:
     Parameters
     ----------
     batches
-        Called once an epoch; yields (x, y) or (x, y, weight) as NumPy arrays of at most
-        `batch_size` rows. It must yield the same batches at every call.
+        Called once an epoch; yields (x, y) or (x, y, weight) as NumPy arrays of any number of
+        rows. It must yield the same rows at every call.
     rows
-        Number of rows of one pass.
+        Number of rows of one pass, those of weight 0 left out.
     batch_size
-        Rows of a full batch; a shorter last one is padded with weight 0.
+        Rows of a step: what is yielded is filled into batches of so many.
     validation
         Rows in memory that are watched for early stopping, or None.
     size
