@@ -12,6 +12,9 @@ from posterium.tables.errors import UserError, plain
 
 Action = Callable[[], int]
 
+LONGEST = 500
+"""Characters of a complaint about arguments, which quotes them."""
+
 app = typer.Typer(
     name="posterium",
     help="Bayesian neural networks: a table in, predictions with uncertainty out.",
@@ -39,6 +42,7 @@ def parse(argv: Sequence[str] | None) -> Action:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "posterium"
         text = plain(" ".join(error.format_message().split()))  # type: ignore[attr-defined]
+        text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
         raise UserError(text, f"See {command} --help.") from None
     return asked if callable(asked) else lambda: DONE
 
@@ -162,10 +166,20 @@ def report(
     model: given.ModelFile,
     data: given.Table,
     out: given.ReportFile = None,
+    header: given.Header = None,
+    separator: given.Separator = None,
+    decimal: given.Decimal = None,
+    encoding: given.Encoding = None,
+    missing: given.Missing = None,
+    unseen: given.Unseen = None,
     overwrite: given.Overwrite = False,
 ) -> Action:
     """Write a page on a model and the rows of a table that holds the target."""
-    return _later("report", model, data, out=out, overwrite=overwrite)
+    return _later(
+        "report", model, data, out=out,
+        reading=_reading(header, separator, decimal, encoding), missing=missing, unseen=unseen,
+        overwrite=overwrite,
+    )  # fmt: skip
 
 
 @app.command()

@@ -8,7 +8,6 @@ from posterium.cli import files, options, results
 from posterium.cli.messages import DONE, FAILED, note, say
 from posterium.cli.table import rows_of
 from posterium.driver.cache import enable_compilation_cache
-from posterium.tables.errors import UserError
 
 
 def run(
@@ -21,8 +20,6 @@ def run(
     files.check_outputs({"--json": json}, overwrite=overwrite, inputs=inputs)
     saved = files.read(model).drawing(number)
     rows = rows_of(data, saved, reading, missing, unseen, target=True)
-    if not len(rows.table):
-        raise UserError(f"{rows.table.source}: no rows to score.", "Give rows without gaps.")
     y = rows.spec.target(rows.table)
     for text in rows.notes:
         note(text)

@@ -8,28 +8,30 @@ import numpy as np
 
 from posterium.cli import files
 from posterium.cli.messages import DONE, note
+from posterium.cli.table import rows_of
 from posterium.driver.cache import enable_compilation_cache
 from posterium.report import report
 from posterium.tables.encode import TableSpec
 from posterium.tables.errors import UserError, plain
 from posterium.tables.fitted import Fitted
-from posterium.tables.read import Table, read_table
+from posterium.tables.table import Table
 
 
-def run(model: str, data: str, *, out: str | None, overwrite: bool) -> int:
+def run(
+    model: str, data: str, *, out: str | None, reading: Mapping[str, Any], missing: str | None,
+    unseen: str | None, overwrite: bool,
+) -> int:  # fmt: skip
     """Write a report on a saved model and a table that holds the target; return exit status."""
     check_installed()
     out = "report.html" if out is None else out
     inputs = [path for path in (model, data) if path != "-"]
     files.check_outputs({"--out": out}, overwrite=overwrite, inputs=inputs)
     saved = files.read(model)
-    table = read_table(data)
-    if not len(table):
-        raise UserError(f"{table.source}: 0 data rows, nothing to report on.", "Give rows.")
-    for text in table.notes:
+    rows = rows_of(data, saved, reading, missing, unseen, target=True)
+    for text in rows.notes:
         note(text)
     enable_compilation_cache()
-    write(out, saved.model, saved.table, table, None, record=saved.record, overwrite=overwrite)
+    write(out, saved.model, rows.spec, rows.table, None, record=saved.record, overwrite=overwrite)
     print(f"Report: {plain(out)}")
     return DONE
 

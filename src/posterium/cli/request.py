@@ -85,7 +85,12 @@ class Request:
                 rows=len(y), targets=len(spec.classes) or 1, floor=floor,
             )  # fmt: skip
         except ValueError as error:
-            raise UserError(*halves(error, "Choose one of these.")) from None
+            why = (
+                ""
+                if self.task
+                else f"; {plain(self.target)} decides on the task unless --task does"
+            )
+            raise UserError(*halves(error, f"Choose one of these{why}.")) from None
         if self.prior_precision is not None:
             model = replace(model, prior=replace(model.prior, precision=self.prior_precision))
         return apply_settings(method, self.settings), model

@@ -6,7 +6,9 @@ from posterium.tables.encode import MIN_ROWS
 from posterium.tables.errors import UserError, listing, quote
 
 
-def held_out(y: np.ndarray, labels: tuple, fraction: float, seed: int) -> tuple[np.ndarray, list]:
+def held_out(
+    y: np.ndarray, labels: tuple, fraction: float, seed: int, source: str = "the table"
+) -> tuple[np.ndarray, list]:
     """Return where a row is held out, (n,), and notes.
 
     At least one row is held out when the fraction is above 0. For classes the share is the same in
@@ -23,6 +25,8 @@ def held_out(y: np.ndarray, labels: tuple, fraction: float, seed: int) -> tuple[
         Share of the rows, from 0 to below 1.
     seed
         Seed of the choice.
+    source
+        What the rows are from, for messages.
     """
     count, n = max(1, round(fraction * len(y))), len(y)
     held, notes = np.zeros(n, bool), []
@@ -43,7 +47,7 @@ def held_out(y: np.ndarray, labels: tuple, fraction: float, seed: int) -> tuple[
     if n - count < MIN_ROWS or count > len(order):
         kept = "" if len(order) == n else f", {n - len(order)} of them the only one of their class,"
         raise UserError(
-            f"{n} rows{kept} are too few to hold {count} of them out.",
+            f"{source}: {n} rows{kept} are too few to hold {count} of them out.",
             "Give more rows, a smaller --test-fraction, or --test-fraction 0.",
         )
     places = (np.arange(count) + rng.random()) * len(order) / count

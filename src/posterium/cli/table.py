@@ -80,10 +80,10 @@ def _held_out(
     """Return where a row is held out; those without a class are not."""
     held = np.zeros(len(table), bool)
     if not spec.classes:
-        return held_out(held, (), fraction, seed)
+        return held_out(held, (), fraction, seed, table.source)
     labelled = ~table.column(spec.target_name).missing
     y = spec.target(table.take(labelled))
-    held[labelled], notes = held_out(y, spec.classes, fraction, seed)
+    held[labelled], notes = held_out(y, spec.classes, fraction, seed, table.source)
     return held, notes
 
 
@@ -140,12 +140,18 @@ def rows_of(
     target
         Whether rows need a target: those without are then not complete.
     """
-    table = read_table(data, **{**saved.record.get("reading", {}), **reading})
+    reading = {**saved.record.get("reading", {}), **reading}
+    table = read_table(data, target=saved.table.features.sources[0], **reading)
     given = {"missing": missing, "unseen": unseen}
     rules = {name: value for name, value in given.items() if value is not None}
     spec = replace(saved.table, features=replace(saved.table.features, **rules))
     complete = spec.complete(table) if target else spec.features.complete(table)
     used = table.take(complete)
+    if target and not len(used):
+        raise UserError(
+            f"{table.source}: {len(table)} data rows, none that can be scored.",
+            "Give rows with a target.",
+        )
     x = spec.features.encode(used)
     extra = () if target else spec.unused(table)
     notes = (*table.notes, *extra, *_dropped(table, complete), *spec.features.remarks(used))
