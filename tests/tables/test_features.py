@@ -184,6 +184,11 @@ def test_rows_without_a_target_are_left_out_under_either_rule(table, missing):
     )
 
 
+def test_classes_that_are_only_in_rows_left_out_are_no_classes(table):
+    spec, _ = fit_spec(table("v,y\n1,a\n,c\n3,b\n4,a\n"), "y", missing="drop")
+    assert spec.classes == ("a", "b")
+
+
 @pytest.mark.parametrize(
     ("text", "missing", "message"),
     [

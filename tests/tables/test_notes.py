@@ -72,6 +72,17 @@ def test_columns_that_are_the_same_up_to_scale_are_named_in_pairs():
     assert set.union(*map(set, found)) == {"p", "r", "t", "on", "off"}
 
 
+def test_columns_of_equal_length_along_the_direction_tried_are_not_taken_for_the_same():
+    direction = np.random.default_rng(0).standard_normal(40)
+    direction -= direction.mean()
+    a = np.random.default_rng(5).standard_normal(40)
+    a -= a.mean()
+    b = 2 * direction * (direction @ a) / (direction @ direction) - a
+    assert np.isclose(direction @ a, direction @ b)
+    _, notes = fit_spec(from_frame(pl.DataFrame({"a": a, "b": b, "y": np.arange(40.0)})), "y")
+    assert notes == []
+
+
 @pytest.mark.parametrize("size", [1e-300, 1.0, 1e300])
 def test_collinear_columns_are_found_at_every_size(size):
     a = np.random.default_rng(3).standard_normal((2, 50))

@@ -33,7 +33,7 @@ def find(table: Table, name: str, fix: str = "Name one of the columns.") -> Colu
             "The first line holds numbers: put a line with the names of the columns before it, "
             f"or use --no-header and the column's number, from 1 to {len(table.names)}."
         )
-    elif any(mark in other for mark in ";\t|" for other in table.names):
+    elif len(table.names) == 1 or any(mark in n for mark in ";\t|" for n in table.names):
         fix = "If the cells are not separated by commas, give --separator."
     columns = listing(map(quote, sorted(table.names, key=alike, reverse=True)))
     raise UserError(f"{table.source}: no column {quote(name)}; there are {columns}.", fix)
