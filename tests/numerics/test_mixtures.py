@@ -96,7 +96,7 @@ def test_crps_of_one_gaussian_is_its_closed_form():
     np.testing.assert_allclose(found, exact, rtol=1e-13)
 
 
-@pytest.mark.parametrize("spread", [0.0, 0.3, 3.0])
+@pytest.mark.parametrize("spread", [0.0, 0.3, 3.0, 300.0])
 def test_nodes_and_pairs_give_the_same_spread(spread):
     generator = np.random.default_rng(1)
     mean = generator.normal(0, spread, (6, 400)) if spread else np.zeros((6, 400))
@@ -105,6 +105,15 @@ def test_nodes_and_pairs_give_the_same_spread(spread):
     found = mixtures.half_spread(mean, sd)
     assert (found != pairs).any(), "the nodes were not used"
     np.testing.assert_allclose(found, pairs, rtol=1e-13)
+
+
+def test_nodes_serve_components_of_very_different_widths():
+    generator = np.random.default_rng(3)
+    mean, sd = 7 + generator.normal(0, 1, 700), np.exp(generator.normal(0, 1, 700))
+    low = (mean - mixtures.REACH * sd).min()
+    found = mixtures._spread_by_nodes(mean, sd, low, 0.5 * sd.min())
+    exact = mixtures._spread_by_pairs(mean[None], sd[None])[0]
+    np.testing.assert_allclose(found, exact, rtol=1e-13)
 
 
 def test_rows_with_and_without_a_very_narrow_component_keep_their_places():
