@@ -172,19 +172,19 @@ def test_advice_is_given_in_options(method, text, said):
     assert said in advice.advise(text, catalogue.ENTRIES[method].make(100))
 
 
-def test_no_advice_or_refusal_of_the_methods_shows_python(numbers, words, run):
-    for table, target in ((numbers, "y"), (words, "tree")):
-        for method in catalogue.ENTRIES:
-            for likelihood in ("gaussian", "heteroscedastic", "bernoulli", "categorical"):
-                if likelihood == "gaussian" or method in ("map", "exact", "hmc"):
-                    check_refusal(run, table, target, method, likelihood)
-
-
-def check_refusal(run, table, target, method, likelihood):
-    options = ("--method", method, "--likelihood", likelihood, "--out", "/no/such/folder/m")
-    status, _, err = run("fit", table, "--target", target, *options)
+@pytest.mark.parametrize("likelihood", ["gaussian", "heteroscedastic", "bernoulli", "bogus"])
+@pytest.mark.parametrize("method", [*catalogue.ENTRIES, "bogus"])
+def test_a_method_takes_a_likelihood_or_refuses_it_without_python(method, likelihood, run, numbers):
+    options = ("--target", "y", "--method", method, "--likelihood", likelihood)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("posterium.cli.request.space.sizes", lambda *given: (10**18, 0))
+        status, _, err = run("fit", numbers, *options, "--out", "f")
     assert status == 2
-    assert "(" not in err.replace("(none", "")
+    if likelihood == "gaussian" and method != "bogus":
+        assert "MB are needed" in err
+    elif "MB are needed" not in err:
+        assert "()" not in err
+        assert "record" not in err
 
 
 def test_checkpoints_of_another_fit_are_refused_without_digests(tmp_path):

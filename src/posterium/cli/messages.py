@@ -23,6 +23,7 @@ WORDS = (
     (r"\b(Exact|HMC|Laplace|MAP|NUTS|VI)\(\)", r"--method \1"),
     (r"\b(Bernoulli|Categorical)\(\)", r"--likelihood \1"),
     (r"(?<![\w.])([a-z_]+)='(\w+)'", r"--set \1=\2"),
+    (r", or a (?:record|method such as MAP\(\))(?=[;.])", ""),
     (r"\bRaise target_accept to ", "Give --set target_accept="),
     (r"\bfloat64 precision\b", "--precision float64"),
     (r"\braise the floor of the noise\b", "fix the noise by --noise-sd"),

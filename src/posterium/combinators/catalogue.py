@@ -337,6 +337,8 @@ def _likelihood(task: str, likelihood: Any, entry: Entry, targets: int, floor: A
         if task == "regression":
             return entry.noise(floor)
         return Bernoulli() if targets == 2 else Categorical()
+    if likelihood == "gaussian" and entry.noise is not HeteroscedasticGaussian:
+        likelihood = entry.noise(floor)
     if isinstance(likelihood, str):
         return _named(f"likelihood for {task}", likelihood, LIKELIHOODS[task])(floor)
     if likelihood.task != task:
