@@ -9,11 +9,13 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas
 
 from posterium import (
     MAP,
     MLP,
     NUTS,
+    BayesianClassifier,
     Categorical,
     Ensemble,
     Fourier,
@@ -79,6 +81,23 @@ def fits():
     }
 
 
+def frame():
+    """Return a table with a text and a truth column, and the class of each row."""
+    table = pandas.DataFrame(
+        {
+            "length": np.linspace(0, 3, 24),
+            "colour": ["red", "green", "blue"] * 8,
+            "new": [True, False] * 12,
+        }
+    )
+    return table, np.where(np.arange(24) % 5 < 2, "yes", "no")
+
+
+def estimator():
+    """Return a classifier fitted on a table."""
+    return BayesianClassifier(method=MAP(steps=50)).fit(*frame())
+
+
 def predictions(found):
     """Return what fits predict at fixed inputs, as JSON."""
     told = {}
@@ -91,13 +110,17 @@ def predictions(found):
 
 
 def files(version):
-    """Return the model file of a format version and the file of its predictions."""
-    return HERE / f"format-{version}.posterium", HERE / f"format-{version}.json"
+    """Return a file of fits, one of a fitted estimator, and that of what they predict."""
+    names = (f"format-{version}{end}" for end in (".posterium", "-table.posterium", ".json"))
+    return tuple(HERE / name for name in names)
 
 
 if __name__ == "__main__":
-    model, told = files(FORMAT)
+    model, table, told = files(FORMAT)
     save(fits(), model, overwrite=True)
+    estimator().save(table, overwrite=True)
+    known = predictions(load(model, network=OWN))
+    known["table"] = BayesianClassifier.load(table).predict_proba(frame()[0]).ravel().tolist()
     with open(told, "w") as file:
-        json.dump(predictions(load(model, network=OWN)), file, indent=1)
+        json.dump(known, file, indent=1)
         file.write("\n")
