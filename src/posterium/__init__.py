@@ -62,6 +62,8 @@ def __getattr__(name: str) -> Any:
     """Import a public name from its home."""
     if name == "__version__":
         return _version("posterium")
+    if name == "report":
+        return importlib.import_module("posterium.report")
     if name not in _HOME:
         raise AttributeError(f"module 'posterium' has no attribute {name!r}")
     return getattr(importlib.import_module(f"posterium.{_HOME[name]}"), name)

@@ -11,8 +11,9 @@ from posterium.posterior.components import ClassComponents, GaussianComponents
 from posterium.posterior.fit import Fit, Verdict
 from posterium.posterior.posterior import Point
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
+from posterium.report.columns import InputColumn
 from posterium.report.page import contents, render
-from posterium.report.subject import InputColumn, Subject
+from posterium.report.subject import Subject
 
 SLOPES = np.array([1.0, 1.2, 0.8, 1.0])
 """Of the functions that a made posterior holds."""

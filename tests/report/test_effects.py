@@ -6,8 +6,8 @@ from tests.report.cases import SLOPES, labels, numbers
 
 from posterium.posterior.components import GaussianComponents
 from posterium.posterior.predictive import RegressionPredictive
+from posterium.report.columns import InputColumn
 from posterium.report.effects import GRID, effects, settings_of
-from posterium.report.subject import InputColumn
 
 ONE = np.ones(1)
 

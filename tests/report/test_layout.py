@@ -30,7 +30,8 @@ def widths(browser, folder, text, width):
     (folder / "page.html").write_text(text)
     (folder / "wrapper.html").write_text(WRAPPER.format(width=width))
     ran = subprocess.run(
-        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--allow-file-access-from-files",
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+         "--allow-file-access-from-files",
          f"--user-data-dir={folder / 'profile'}", "--window-size=1400,1000", "--dump-dom",
          "--virtual-time-budget=5000", (folder / "wrapper.html").as_uri()],
         capture_output=True, text=True, timeout=120, check=False,

@@ -54,7 +54,10 @@ def effect_section(subject: Subject, sheet: Sheet) -> EffectSection:
     limits = _limits(found, shown)
     figures = [_figure(subject, one, shown, limits, sheet) for one in found]
     return EffectSection(
-        figures, key if len(key) > 1 else [], _text(subject, len(found), shown), _summary(found, len(subject.columns))
+        figures,
+        key if len(key) > 1 else [],
+        _text(subject, len(found), shown),
+        _summary(found, len(subject.columns)),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from posterium.posterior.predictive import ClassPredictive
-from posterium.report.subject import InputColumn
+from posterium.report.columns import InputColumn
 
 GRID = 16
 """Settings of a number with many values."""
@@ -120,24 +120,20 @@ def _all(
     rows: np.ndarray,
     grid: int,
 ) -> list[Effect]:
-    """Return the effects of columns, with as few calls for predictions as memory suggests."""
-    plans = [(column, value) for column in columns for value in settings_of(column, x, grid)]
+    """Return the effects of columns, many settings in one call for predictions."""
+    if not columns:
+        return []
+    settings = [settings_of(column, x, grid) for column in columns]
+    plans = [(c, value) for c, many in zip(columns, settings, strict=True) for value in many]
     step = max(1, BATCH // len(rows))
     parts = [
-        _averages(
-            predict, np.stack([column.put(rows, value) for column, value in plans[i : i + step]])
-        )
-        for i in range(0, len(plans), step)
+        _averages(predict, np.stack([column.put(rows, value) for column, value in some]))
+        for some in (plans[start : start + step] for start in range(0, len(plans), step))
     ]
-    means, sds = (
-        (np.concatenate([part[which] for part in parts]) for which in (0, 1)) if parts else ((), ())
-    )
-    found, done = [], 0
-    for column in columns:
-        settings = settings_of(column, x, grid)
-        here = slice(done, done := done + len(settings))
-        found.append(Effect(column, settings, means[here], sds[here]))
-    return found
+    mean, sd = (np.concatenate(part) for part in zip(*parts, strict=True))
+    ends = np.cumsum([len(many) for many in settings])[:-1]
+    each = zip(columns, settings, np.split(mean, ends), np.split(sd, ends), strict=True)
+    return [Effect(*one) for one in each]
 
 
 def _averages(

@@ -1,62 +1,18 @@
 """The subject of a report: a fit, and rows of a table as its model sees them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from posterium.posterior.fit import Fit
 from posterium.posterior.predict import predict
+from posterium.report.columns import InputColumn, encoded_columns, plain_columns
 from posterium.tables.encode import TableSpec
 from posterium.tables.errors import UserError, plain
-from posterium.tables.features import Features
 from posterium.tables.fitted import Fitted, key_of
-from posterium.tables.frames import from_frame, is_frame
 from posterium.tables.table import Table
-
-
-@dataclass(frozen=True)
-class InputColumn:
-    """A column of the table, and where it stands in the array x (n, d).
-
-    Parameters
-    ----------
-    name
-        As in the table.
-    kind
-        ``"number"``, ``"boolean"`` or ``"categorical"``.
-    slots
-        Columns of x that hold it: one a level for categorical columns, else a single one.
-    levels
-        Names of the levels; () unless categorical.
-    indicator
-        The column of x that is 1 where the cell was missing; None where there is none.
-    """
-
-    name: str
-    kind: str
-    slots: tuple[int, ...]
-    levels: tuple[str, ...] = ()
-    indicator: int | None = None
-
-    def values(self, x: np.ndarray) -> np.ndarray:
-        """Return the cells of the rows x: numbers, or the index of the level (-1 for none)."""
-        part = x[:, list(self.slots)]
-        if not self.levels:
-            return part[:, 0]
-        return np.where(part.any(axis=1), part.argmax(axis=1), -1)
-
-    def put(self, x: np.ndarray, value: float) -> np.ndarray:
-        """Return a copy of rows x with this column at a number, or at a level by its index."""
-        x = x.copy()
-        if self.indicator is not None:
-            x[:, self.indicator] = 0.0
-        if self.levels:
-            x[:, list(self.slots)] = np.arange(len(self.slots)) == value
-        else:
-            x[:, self.slots[0]] = value
-        return x
 
 
 @dataclass(frozen=True)
@@ -68,7 +24,7 @@ class Subject:
     fit
         The fit, in its own units.
     predict
-        Predictive distribution at rows x (n, d), in the user's units.
+        Called with rows x (n, d): their predictive distribution, in the user's units.
     columns
         The columns of the table that are features.
     targets
@@ -79,12 +35,14 @@ class Subject:
         All rows: features (n, d); targets (n, k), or indices of classes (n,).
     held
         Which rows were not fitted, (n,); None where that is not known.
-    rows
+    rows, row_word
         What each row is called by, (n,): its line in the file, or its number from 1.
     source
         Where the rows come from.
+    seed, draws
+        As in `Fitted`; None for a bare fit.
     scales
-        Shift and scale of every column of x under standardisation, (d,) each.
+        Mean and sd of every column of x in the rows fitted, (d,) each.
     target_scale
         What one unit of the fit is in units of the targets, (k,).
     """
@@ -118,6 +76,18 @@ class Subject:
         return np.ones(len(self.x), bool) if self.held is None else ~self.held
 
 
+@dataclass(frozen=True)
+class Rows:
+    """Rows as a model takes them, before they are held against it; see `Subject`."""
+
+    columns: tuple[InputColumn, ...]
+    x: np.ndarray
+    y: np.ndarray
+    numbers: np.ndarray
+    word: str = "row"
+    source: str = "the rows given"
+
+
 def subject(
     fit: Any,
     data: Any,
@@ -131,112 +101,48 @@ def subject(
 
     Raises
     ------
-    ValueError
-        When fit and data do not go together.
+    TypeError, ValueError
+        When fit or data are of another kind, or do not go together.
     """
-    if spec is not None and isinstance(data, Table):
-        return _of_table(fit, data, spec, held_out)
-    x, y = _pair(data)
     fitted = getattr(fit, "fitted_", fit)
     if not isinstance(fitted, Fitted | Fit):
         raise TypeError(
             "A report is on what posterium.fit returned, on a fitted estimator, or on the model "
             f"of a file; got {type(fit).__name__}. Fit first."
         )
-    features = getattr(fit, "features_", None)
-    if features is not None and is_frame(x):
-        return _subject(
-            fitted, features.encode(from_frame(x)), _answers(fitted, y), columns_of(features),
-            target, held_out,
-        )  # fmt: skip
+    if spec is not None and isinstance(data, Table):
+        return _subject(fitted, _of_table(data, spec), held_out, spec.target_name)
+    x, y = _pair(data)
+    y = _answers(fitted, y)
+    target = target or getattr(fit, "target_name_", None)
+    if getattr(fit, "features_", None) is not None:
+        return _subject(fitted, _of_frame(fit, x, y), held_out, target)
     names = names or _names(fit, x)
-    x = np.asarray(x, np.float64).reshape(len(x), -1)
-    columns = tuple(
-        InputColumn(str(name), _kind(values), (place,))
-        for place, (name, values) in enumerate(zip(names, x.T, strict=True))
-    )
-    return _subject(fitted, x, _answers(fitted, y), columns, target, held_out)
+    x = np.asarray(x, np.float64)
+    if x.ndim != 2:
+        raise ValueError(f"A report is on a table: X of shape (n, d); got {x.shape}.")
+    names = names or [f"x{place}" for place in range(1, x.shape[1] + 1)]
+    rows = Rows(plain_columns(x, names), x, y, np.arange(1, len(x) + 1))
+    return _subject(fitted, rows, held_out, target)
 
 
-def _of_table(fitted: Fitted, table: Table, spec: TableSpec, held_out: Any) -> Subject:
-    return _subject(
-        fitted, spec.features.encode(table), spec.target(table), columns_of(spec.features),
-        spec.target_name, held_out,
-        rows=np.asarray(table.lines), row_word=table.unit, source=table.source,
+def _of_table(table: Table, spec: TableSpec) -> Rows:
+    return Rows(
+        encoded_columns(spec.features), spec.features.encode(table), spec.target(table),
+        np.asarray(table.lines), table.unit, table.source,
     )  # fmt: skip
 
 
-def columns_of(features: Features) -> tuple[InputColumn, ...]:
-    """Return where each column of a table stands in the array that `features` encodes it to."""
-    found, start = [], 0
-    for encoder in features.columns:
-        width = len(encoder.names)
-        slots = tuple(range(start, start + width))
-        start += width
-        if encoder.kind == "categorical":
-            other = ("(other)",) if encoder.rare else ()
-            gap = ("(missing)",) if encoder.gaps else ()
-            levels = (*encoder.levels, *other, *gap)
-            found.append(InputColumn(encoder.name, encoder.kind, slots, levels))
-        else:
-            indicator = slots[1] if encoder.gaps else None
-            found.append(InputColumn(encoder.name, encoder.kind, slots[:1], (), indicator))
-    return tuple(found)
+def _of_frame(estimator: Any, frame: Any, y: np.ndarray) -> Rows:
+    """Return rows as an estimator encodes them; those it would leave out are left out."""
+    from posterium.estimators.inputs import table_of
 
-
-def _subject(
-    fitted: Fitted | Fit,
-    x: np.ndarray,
-    y: np.ndarray,
-    columns: tuple[InputColumn, ...],
-    target: str | Sequence[str] | None,
-    held_out: Any,
-    *,
-    rows: np.ndarray | None = None,
-    row_word: str = "row",
-    source: str = "the rows given",
-) -> Subject:
-    """Bring the rows of every kind of fit to one form."""
-    inner = fitted.fit if isinstance(fitted, Fitted) else fitted
-    task = inner.model.likelihood.task
-    classes = fitted.classes if isinstance(fitted, Fitted) else ()
-    if len(x) != len(y) or not len(x):
-        raise ValueError(
-            f"Expected as many targets as rows, and at least one; got {len(x)} rows and {len(y)} "
-            "targets."
-        )
-    if task == "regression":
-        y = y.reshape(len(y), -1)
-    outputs = 1 if y.ndim == 1 else y.shape[1]
-    d = x.shape[1]
-    shift = np.asarray(fitted.inputs.shift) if isinstance(fitted, Fitted) else x.mean(axis=0)
-    spread = np.asarray(fitted.inputs.scale) if isinstance(fitted, Fitted) else x.std(axis=0)
-    standard = isinstance(fitted, Fitted) and fitted.target is not None
-    if len(shift) != d:
-        raise ValueError(f"The model was fitted to {len(shift)} features; the rows have {d}.")
-    named = [replace(c, name=plain(c.name), levels=tuple(map(plain, c.levels))) for c in columns]
-    return Subject(
-        fit=inner,
-        predict=fitted.predict if isinstance(fitted, Fitted) else _predictor(inner),
-        columns=tuple(named),
-        targets=tuple(map(plain, _targets(target, outputs))),
-        classes=tuple(plain(str(label)) for label in classes) or _numbered(inner, x, task),
-        x=x,
-        y=y,
-        held=_held(held_out, len(x)),
-        rows=np.arange(1, len(x) + 1) if rows is None else rows,
-        row_word=row_word,
-        source=source,
-        seed=fitted.seed if isinstance(fitted, Fitted) else None,
-        draws=fitted.draws if isinstance(fitted, Fitted) else None,
-        scales=(shift, np.where(spread > 0, spread, 1.0)),
-        target_scale=np.asarray(fitted.target.scale) if standard else np.ones(outputs),
-    )
-
-
-def _predictor(fit: Fit) -> Callable[[np.ndarray], Any]:
-    """Return the predictions of a bare fit, which knows no seed of its own."""
-    return lambda x: predict(key_of(0), fit, x)
+    features = estimator.features_
+    table = table_of(frame, features.sources)
+    kept = features.complete(table)
+    table = table.take(kept)
+    lines = np.asarray(table.lines)
+    return Rows(encoded_columns(features), features.encode(table), y[kept], lines)
 
 
 def _pair(data: Any) -> tuple[Any, Any]:
@@ -250,34 +156,13 @@ def _pair(data: Any) -> tuple[Any, Any]:
     )
 
 
-def _names(fit: Any, x: Any) -> Sequence[str]:
-    found = getattr(fit, "feature_names_in_", None)
-    if found is None:
-        found = getattr(x, "columns", None)
-    if found is None:
-        found = [f"x{place + 1}" for place in range(np.asarray(x).reshape(len(x), -1).shape[1])]
-    return list(found)
-
-
-def _kind(values: np.ndarray) -> str:
-    return "boolean" if np.isin(values, (0, 1)).all() and np.ptp(values) else "number"
-
-
-def _targets(target: str | Sequence[str] | None, outputs: int) -> tuple[str, ...]:
-    if target is None:
-        names = ("y",) if outputs == 1 else tuple(f"y{place + 1}" for place in range(outputs))
-    else:
-        names = (target,) if isinstance(target, str) else tuple(map(str, target))
-    if len(names) != outputs:
-        raise ValueError(f"Expected {outputs} names of targets; got {len(names)}: {names}.")
-    return names
-
-
-def _numbered(fit: Fit, x: np.ndarray, task: str) -> tuple[str, ...]:
-    """Return names for classes that have none: their numbers."""
-    if task != "classification":
-        return ()
-    return tuple(map(str, range(_predictor(fit)(x[:1]).shape[1])))
+def _names(fit: Any, x: Any) -> Sequence[str] | None:
+    """Return the names of the columns of X, those that were fitted or a frame's own."""
+    for holder, name in ((fit, "feature_names_in_"), (x, "columns")):
+        found = getattr(holder, name, None)
+        if found is not None:
+            return list(found)
+    return None
 
 
 def _answers(fitted: Fitted | Fit, y: Any) -> np.ndarray:
@@ -285,17 +170,95 @@ def _answers(fitted: Fitted | Fit, y: Any) -> np.ndarray:
     y = np.asarray(y)
     if isinstance(fitted, Fit) or not fitted.classes:
         return y
-    classes = fitted.classes
-    place = {label: index for index, label in enumerate(classes)}
+    place = {label: index for index, label in enumerate(fitted.classes)}
     labels = y.tolist()
     unknown = [label for label in labels if label not in place]
     if unknown:
+        known = ", ".join(map(str, fitted.classes[:8]))
         raise UserError(
-            f"{unknown[0]!r} is no class of the model, which knows "
-            f"{', '.join(map(str, classes[:8]))}.",
+            f"{unknown[0]!r} is no class of the model, which knows {known}.",
             "Leave out the rows of other classes.",
         )
     return np.array([place[label] for label in labels], np.int64)
+
+
+def _subject(
+    fitted: Fitted | Fit, rows: Rows, held_out: Any, target: str | Sequence[str] | None
+) -> Subject:
+    """Hold rows against the fit, whichever kind it is."""
+    x, y = rows.x, rows.y
+    if len(x) != len(y) or not len(x):
+        raise ValueError(
+            f"Expected as many targets as rows, and at least one; got {len(x)} rows and {len(y)} "
+            "targets."
+        )
+    bare = isinstance(fitted, Fit)
+    fit = fitted if bare else fitted.fit
+    classes = () if bare else fitted.classes
+    if fit.model.likelihood.task == "regression":
+        y = np.asarray(y, np.float64).reshape(len(y), -1)
+    predictor = _predictor(fitted)
+    outputs = 1 if y.ndim == 1 else y.shape[1]
+    return Subject(
+        fit=fit,
+        predict=predictor,
+        columns=rows.columns,
+        targets=_targets(target, outputs),
+        classes=tuple(plain(str(label)) for label in classes or _numbers(predictor, x, y)),
+        x=x,
+        y=y,
+        held=_held(held_out, len(x)),
+        rows=rows.numbers,
+        row_word=rows.word,
+        source=rows.source,
+        seed=None if bare else fitted.seed,
+        draws=None if bare else fitted.draws,
+        scales=_scales(fitted, x),
+        target_scale=_target_scale(fitted, outputs),
+    )
+
+
+def _predictor(fitted: Fitted | Fit) -> Callable[[np.ndarray], Any]:
+    """Return the predictions of a fit; a bare one knows no seed of its own."""
+    if isinstance(fitted, Fit):
+        return lambda x: predict(key_of(0), fitted, x)
+    return fitted.predict
+
+
+def _numbers(predictor: Callable[[np.ndarray], Any], x: np.ndarray, y: np.ndarray) -> range:
+    """Return names for classes that have none, their numbers; nothing for regression."""
+    return range(predictor(x[:1]).shape[1]) if y.ndim == 1 else range(0)
+
+
+def _scales(fitted: Fitted | Fit, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if isinstance(fitted, Fit):
+        shift, scale = x.mean(axis=0), x.std(axis=0)
+    else:
+        shift, scale = np.asarray(fitted.inputs.shift), np.asarray(fitted.inputs.scale)
+    if len(shift) != x.shape[1]:
+        raise ValueError(
+            f"The model was fitted to {len(shift)} columns; the rows have {x.shape[1]}. Give the "
+            "columns that were fitted."
+        )
+    return shift, np.where(scale > 0, scale, 1.0)
+
+
+def _target_scale(fitted: Fitted | Fit, outputs: int) -> np.ndarray:
+    if isinstance(fitted, Fit) or fitted.target is None:
+        return np.ones(outputs)
+    return np.asarray(fitted.target.scale)
+
+
+def _targets(target: str | Sequence[str] | None, outputs: int) -> tuple[str, ...]:
+    """Return the names of the targets, made up of one name or none where need be."""
+    if target is None or (isinstance(target, str) and outputs > 1):
+        stem = target or "y"
+        names = (stem,) if outputs == 1 else tuple(f"{stem}{place + 1}" for place in range(outputs))
+    else:
+        names = (target,) if isinstance(target, str) else tuple(map(str, target))
+    if len(names) != outputs:
+        raise ValueError(f"Expected {outputs} names of targets; got {len(names)}: {names}.")
+    return tuple(map(plain, names))
 
 
 def _held(held_out: Any, rows: int) -> np.ndarray | None:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posterium.report.subject import InputColumn, Subject
+from posterium.report.columns import InputColumn
+from posterium.report.subject import Subject
 from posterium.report.words import count, number, percent
 
 LISTED = 40
