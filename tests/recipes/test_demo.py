@@ -30,6 +30,7 @@ def test_the_demonstration_writes_its_files_and_may_run_again(tmp_path):
         assert demo.main(str(tmp_path / "demo")) == 0
     written = {file.name for file in (tmp_path / "demo").iterdir()}
     assert {"model.posterium", "predictions.csv", "scores.json", "intervals.png"} <= written
+    assert "report.html" in written
     scores = json.loads((tmp_path / "demo" / "scores.json").read_text())
     assert scores["n_train"] + scores["n_test"] == 1030
     assert scores["rmse"] < 8

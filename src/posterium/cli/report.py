@@ -1,6 +1,8 @@
 """`posterium report`, and the report that `posterium fit --report` writes."""
 
 import importlib.util
+import os
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
@@ -79,7 +81,39 @@ def write(
     overwrite
         Whether a file of that name is replaced.
     """
+    source = "DATA" if held is None else table.source
     report(
         model, table, path, spec=spec, held_out=held, record=record, seconds=seconds,
-        command=command, overwrite=overwrite,
+        command=command or command_of(record, spec, model, source, path), overwrite=overwrite,
     )  # fmt: skip
+
+
+def command_of(
+    record: Mapping[str, Any], spec: TableSpec, model: Fitted, source: str, path: str
+) -> str | None:
+    """Return the command that makes a fit and its report; None where no command made the fit."""
+    if "test_fraction" not in record:
+        return None
+    words = ["posterium", "fit", source, "--target", spec.target_name, "--task", spec.task]
+    words += ["--method", str(record["method"]), *_repeated("--set", record.get("settings"))]
+    for name in ("likelihood", "prior_precision", "noise_sd", "precision"):
+        words += _option(name, record.get(name))
+    words += ["--test-fraction", f"{record['test_fraction']:g}", "--seed", str(model.seed)]
+    words += _option("draws", model.draws) + (["--refit"] if record.get("refit") else [])
+    for name, value in {**record.get("reading", {}), **record.get("rules", {})}.items():
+        if name == "header":
+            words += ["--header" if value else "--no-header"]
+        else:
+            words += (
+                _repeated(f"--{name}", value) if isinstance(value, list) else _option(name, value)
+            )
+    return shlex.join([*words, "--report", os.path.basename(path)])
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """Return an option with its value; nothing where it was not given."""
+    return [] if value is None else [f"--{name.replace('_', '-')}", str(value)]
+
+
+def _repeated(option: str, values: Any) -> list[str]:
+    return [word for value in values or () for word in (option, str(value))]

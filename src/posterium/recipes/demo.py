@@ -29,7 +29,7 @@ def main(folder: str) -> int:
     arguments = [
         "fit", str(data), "--target", TARGET, "--out", str(out / "model.posterium"),
         "--predictions", str(out / "predictions.csv"), "--json", str(out / "scores.json"),
-        "--overwrite",
+        "--report", str(out / "report.html"), "--overwrite",
     ]  # fmt: skip
     print(f"$ posterium {' '.join(arguments)}\n", flush=True)
     status = subprocess.run([sys.executable, "-c", COMMAND, *arguments], check=False).returncode
@@ -37,6 +37,7 @@ def main(folder: str) -> int:
         return status
     draw(out / "predictions.csv", out / "intervals.png")
     print(f"\nPicture of predictions against observations: {out / 'intervals.png'}")
+    print(f"Report, to open in a browser: {out / 'report.html'}")
     print(f"Everything is in {out.resolve()}")
     return 0
 
