@@ -40,7 +40,7 @@ def signed(header, body=b""):
     return data[: at.start] + container._digest([data]) + data[at.stop :]
 
 
-def envelope(meta="{}", version=container.FORMAT, by='"9.9"'):
+def envelope(meta='{"kind":"model","value":1}', version=container.FORMAT, by='"9.9"'):
     """Return the metadata of a file around any JSON text."""
     text = f'{{"digest":"{"0" * 64}","format":{version},"meta":{meta},"posterium":{by}}}'
     return {"__metadata__": {"posterium": text}}
@@ -303,6 +303,13 @@ for number, name in enumerate(names):
 after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 print(json.dumps([found, (after - before) / 1024]))
 """
+
+
+def test_the_files_of_these_tests_load_without_what_is_wrong_with_them(tmp_path):
+    (tmp_path / "plain").write_bytes(signed(envelope()))
+    (tmp_path / "array").write_bytes(with_arrays(w=ONE))
+    (tmp_path / "text").write_bytes(outer(NAMED))
+    assert [load(tmp_path / name) for name in ("plain", "array", "text")] == [1, 1, 1]
 
 
 def test_header_bombs_are_refused_at_once_and_in_little_memory(tmp_path):
