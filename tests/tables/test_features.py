@@ -66,6 +66,20 @@ def test_a_category_of_more_than_1000_levels_is_refused(table):
         fitted(table, text, categorical=["c"])
 
 
+def test_a_category_of_more_than_10000_levels_is_refused_however_rare_they_are(table):
+    text = columns(c=["a"] * 9000 + [f"t{i}" for i in range(10_000)])
+    with pytest.raises(UserError, match="10,001 levels in the categorical column"):
+        fitted(table, text, categorical=["c"])
+
+
+def test_a_table_without_rows_has_inputs_of_shape_zero_by_d(table):
+    features, _, x = fitted(table, columns(c=list("aabb"), on=["yes", "no"] * 2, v=list("1234")))
+    empty = table("v,c,on\n")
+    assert features.encode(empty).shape == (0, x.shape[1]) == (0, 4)
+    assert features.outside(empty).shape == features.complete(empty).shape == (0,)
+    assert features.remarks(empty) == []
+
+
 def test_integer_codes_become_categories_when_they_are_said_to_be_and_sort_as_numbers(table):
     features, _, x = fitted(table, columns(c=["10", "9", "1e1", "+9.0"]), categorical=["c"])
     assert features.names == ("c = 9", "c = 10")

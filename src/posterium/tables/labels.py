@@ -35,8 +35,8 @@ def find_classes(table: Table, column: Column) -> tuple[Label, ...]:
 def class_indices(table: Table, column: Column, classes: Sequence[Label]) -> np.ndarray:
     """Return which class each row is of, (n,) in int64, or refuse labels that are none."""
     labels, codes = _labels(column, type(classes[0]))
-    place = {(type(label), label): index for index, label in enumerate(classes)}
-    index = np.array([place.get((type(label), label), -1) for label in labels], np.int64)[codes]
+    place = {label: index for index, label in enumerate(classes)}
+    index = np.array([place.get(label, -1) for label in labels], np.int64)[codes]
     if np.any(index < 0):
         row = int(np.argmax(index < 0))
         known = listing(quote(str(c)) for c in classes)
