@@ -1,8 +1,9 @@
 """What `posterium fit` was asked for, in checked form."""
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -134,10 +135,11 @@ class Request:
         """Fit rows x (n, d) with targets y (n,)."""
         method, model = self.plan(spec, y)
         try:
-            return fit_table(
-                method, model, x, y, classes=spec.classes, seed=self.seed, draws=self.draws,
-                precision=self.precision, checkpoint=folder, progress=sys.stderr.isatty(),
-            )  # fmt: skip
+            with _watched() as callbacks:
+                return fit_table(
+                    method, model, x, y, classes=spec.classes, seed=self.seed, draws=self.draws,
+                    precision=self.precision, checkpoint=folder, callbacks=callbacks,
+                )  # fmt: skip
         except KeyboardInterrupt as error:
             raise Stopped(_how_to_resume(self.checkpoint)) from error
 
@@ -187,6 +189,18 @@ def checked(
     )
     request.check()
     return request
+
+
+@contextlib.contextmanager
+def _watched() -> Iterator[list[Any]]:
+    """Yield what shows the progress of a fit: nothing where nobody looks."""
+    if not sys.stderr.isatty():
+        yield []
+        return
+    from posterium.cli.progress import Bars
+
+    with Bars() as bars:
+        yield [bars]
 
 
 def _how_to_resume(checkpoint: str | None) -> str:

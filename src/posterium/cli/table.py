@@ -171,6 +171,6 @@ def far_note(distance: np.ndarray) -> list[str]:
     if not far.any():
         return []
     return [
-        f"{far.sum():,} of {far.size:,} rows lie more than {FAR:g} sd beyond the range of the rows "
-        f"fitted, up to {distance.max():.3g} sd: see the column outside."
+        f"Rows more than {FAR:g} sd beyond the range of the rows fitted: {far.sum():,} of "
+        f"{far.size:,}, the furthest by {distance.max():.3g} sd (column outside)."
     ]
