@@ -68,7 +68,8 @@ class Seen:
     @classmethod
     def of(cls, data: Data) -> "Seen":
         """Return what data are; rows of weight 0 are padding."""
-        x = np.asarray(data.x)[np.asarray(data.weight) > 0]
+        x, counts = np.asarray(data.x), np.asarray(data.weight) > 0
+        x = x if counts.all() else x[counts]
         return cls(int(data.rows), x.min(axis=0), x.max(axis=0))
 
     def inputs(self, count: int) -> np.ndarray:
