@@ -5,11 +5,15 @@ Warnings are errors by pyproject.toml. Shapes and types are checked on request, 
 """
 
 import os
+import signal
 
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import hypothesis
 import jax
+
+# A shell's background job ignores interrupts, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_legacy_prng_key", "error")
