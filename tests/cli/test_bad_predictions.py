@@ -3,8 +3,10 @@
 import csv
 
 import numpy as np
+import polars
 import pytest
 
+from posterium import BayesianRegressor
 from posterium.cli import main
 
 N = 30
@@ -162,6 +164,18 @@ def test_a_model_remembers_how_its_table_was_read(columns, run, write, tmp_path)
     comma.write_text("1,2,3\n" + text + "\n")
     assert run("predict", model, comma, *given)[:2] == (0, out)
     assert "separator" in run("info", model)[1]
+
+
+def test_a_file_of_an_estimator_fitted_on_named_columns_is_a_model(
+    columns, predicted, run, write, tmp_path
+):
+    frame, path = polars.DataFrame(columns), tmp_path / "m.posterium"
+    estimator = BayesianRegressor(method="exact").fit(frame.drop("y"), frame["y"])
+    estimator.save(path)
+    found, _ = predicted(path, {name: v for name, v in columns.items() if name != "y"})
+    assert [float(row["mean"]) for row in found] == estimator.predict(frame.drop("y")).tolist()
+    assert run("info", path)[0] == 0
+    assert run("evaluate", path, write(lines(columns)))[0] == 0
 
 
 def test_a_model_of_a_newer_format_is_refused_with_both_versions(

@@ -155,6 +155,7 @@ class Request:
             "likelihood": self.likelihood,
             "prior_precision": self.prior_precision,
             "noise_sd": self.noise_sd,
+            "precision": self.precision,
             "n_train": rows,
             "test_fraction": self.fraction,
             "refit": self.refit,
