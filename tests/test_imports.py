@@ -31,7 +31,7 @@ LAYERS = (
 )
 LEVEL = {room: level for level, rooms in enumerate(LAYERS) for room in rooms}
 MAY_IMPORT_ROOT = {"recipes", "cli", "__main__"}
-HEAVY = ("sklearn", "blackjax", "polars", "matplotlib", "typer")
+HEAVY = ("sklearn", "blackjax", "polars", "matplotlib", "typer", "jinja2")
 
 
 def module_name(file, package):

@@ -53,7 +53,7 @@ LOOK = {
     "ytick.labelcolor": style.DATA,
     "legend.facecolor": style.PAPER,
     "legend.edgecolor": style.PAPER,
-    "axes.formatter.use_mathtext": False,
+    "axes.formatter.useoffset": False,
     "axes.unicode_minus": True,
 }
 

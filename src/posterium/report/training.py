@@ -1,7 +1,8 @@
 """Training curves: both terms of the log joint, phase by phase."""
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -13,26 +14,59 @@ WINDOWS = 120
 """Points of a curve at most: each is the mean of so many steps that this is kept."""
 SHORTEST = 5
 """Fewer steps than this make no curve."""
+
+
+class Term(NamedTuple):
+    """A recorded quantity: title, label of its axis, what it means, the least span of the axis."""
+
+    title: str
+    label: str
+    meaning: str
+    span: float = 1.0
+
+
 TERMS = {
-    "log_likelihood": ("log likelihood", "log likelihood of all rows (nats)"),
-    "log_prior": ("log prior", "log prior of the weights (nats)"),
-    "kl": ("KL divergence", "KL of posterior from prior (nats)"),
-    "held_out": ("rows left out for stopping", "log likelihood per row left out (nats)"),
-    "log_joint": ("log joint", "log joint (nats)"),
+    "log_likelihood": Term(
+        "Log likelihood",
+        "log likelihood of all rows (nats)",
+        "How well the network explains the rows it was trained on.",
+    ),
+    "log_prior": Term(
+        "Log prior",
+        "log prior of the weights (nats)",
+        "How likely the weights are before any data: it falls as weights grow.",
+    ),
+    "kl": Term(
+        "KL divergence",
+        "KL of posterior from prior (nats)",
+        "How far the posterior is from the prior: the counterpart of the log prior.",
+    ),
+    "held_out": Term(
+        "Rows left out for stopping",
+        "log likelihood per row left out (nats)",
+        "The weights at the dot, where the line is highest, are those that were kept. A line that "
+        "falls later has gone on to overfit.",
+        0.05,
+    ),
+    "log_joint": Term(
+        "Log joint",
+        "log joint (nats)",
+        "Chains that explore the posterior look alike, without a trend.",
+    ),
 }
-"""What is drawn, by the name in the record: the title and the axis."""
-WHY = {
-    "log_likelihood": "How well the network explains the rows it was trained on.",
-    "log_prior": "How likely the weights are before any data: it falls as weights grow.",
-    "kl": "What the posterior has learned away from the prior; the counterpart of the log prior.",
-    "held_out": "The weights at the dot, where the line is highest, are those that were kept.",
-    "log_joint": "Chains that explore the posterior look alike, without a trend.",
-}
+"""What is drawn, by its name in the record."""
 
 
 def curves(info: Mapping[str, Any], sheet: Sheet) -> list[Figure]:
-    """Return figures of what the phases recorded of the two terms; none where there is nothing."""
-    phases = {name: record for name, record in info.items() if isinstance(record, Mapping)}
+    """Return figures of what the phases recorded of the two terms; none where there is nothing.
+
+    Of a phase that comes round again, which starts where it ended before, the first time is drawn.
+    """
+    phases = {
+        name: record
+        for name, record in info.items()
+        if isinstance(record, Mapping) and (name == _first(name) or _first(name) not in info)
+    }
     drawn = [
         (phase, term, np.asarray(record[term], np.float64))
         for phase, record in phases.items()
@@ -42,12 +76,17 @@ def curves(info: Mapping[str, Any], sheet: Sheet) -> list[Figure]:
     several = len({phase for phase, _, _ in drawn}) > 1
     return [
         sheet.figure(
-            TERMS[term][0].capitalize() + (f", {phase.replace('_', ' ')}" if several else ""),
+            TERMS[term].title + (f", {phase.replace('_', ' ')}" if several else ""),
             _curve(values, term),
             _caption(term, values),
         )
         for phase, term, values in drawn
     ]
+
+
+def _first(name: str) -> str:
+    """Return the name that a phase has the first time: later ones have their number behind it."""
+    return re.sub(r"_[0-9]+$", "", name)
 
 
 def _curve(values: np.ndarray, term: str) -> Callable[[Any], Any]:
@@ -57,7 +96,7 @@ def _curve(values: np.ndarray, term: str) -> Callable[[Any], Any]:
     smooth = -(-len(values) // WINDOWS)
 
     def draw(ax: Any) -> Any:
-        training_curve({"": values}, smooth=smooth, ax=ax, ylabel=TERMS[term][1])
+        training_curve({"": values}, smooth=smooth, ax=ax, ylabel=TERMS[term].label)
         if ax.get_legend():
             ax.get_legend().remove()
         windows = len(values) // smooth
@@ -66,9 +105,10 @@ def _curve(values: np.ndarray, term: str) -> Callable[[Any], Any]:
         if term == "held_out":
             later = _mark_best(ax, means, smooth)
         later = later[np.isfinite(later)]
-        if later.size and np.ptp(later) > 0:
-            margin = 0.06 * np.ptp(later)
-            ax.set_ylim(later.min() - margin, later.max() + margin)
+        if later.size:
+            middle = (later.min() + later.max()) / 2
+            half = 0.56 * max(float(np.ptp(later)), TERMS[term].span)
+            ax.set_ylim(middle - half, middle + half)
         return ax
 
     return draw
@@ -76,22 +116,22 @@ def _curve(values: np.ndarray, term: str) -> Callable[[Any], Any]:
 
 def _mark_best(ax: Any, means: np.ndarray, smooth: int) -> np.ndarray:
     """Mark the highest point of every line; return the values to show, from the start up to it."""
-    safe = np.where(np.isfinite(means), means, -np.inf)
-    best, top = safe.argmax(axis=0), safe.max(axis=0)
+    means = means[:, np.isfinite(means).any(axis=0)]
+    if not means.size:
+        return means
+    best, top = np.nanargmax(means, axis=0), np.nanmax(means, axis=0)
     ax.scatter(smooth * (best + 1), top, s=26, color=style.MISS, zorder=3, linewidths=0)
-    known = np.where(np.isfinite(means), means, np.nan)[len(means) // 20 : best.max() + 1]
-    rise = top.max() - np.nanquantile(known, 0.05) if known.size else 0.0
+    before = means[min(len(means) // 20, best.min()) : best.max() + 1]
+    rise = top.max() - np.nanquantile(before, 0.05)
     return np.append(top, top.min() - 1.5 * rise)
 
 
 def _caption(term: str, values: np.ndarray) -> str:
     members = values.reshape(len(values), -1).shape[1]
     smooth = -(-len(values) // WINDOWS)
-    parts = [WHY[term]]
+    parts = [TERMS[term].meaning]
     if members > 1:
         parts.append(f"{members} lines, one a network or chain.")
-    if term == "held_out":
-        parts.append("A line that falls later has gone on to overfit.")
     if smooth > 1:
         parts.append(f"Each point is the mean of {smooth} steps.")
     return " ".join(parts)
