@@ -9,13 +9,14 @@ from posterium.driver.protocol import Method
 from posterium.model.data import Data
 from posterium.model.hyper import fix
 from posterium.model.model import Model
-from posterium.numerics import trees
+from posterium.numerics import forks, trees
 
 TINY = float(np.finfo(np.float32).tiny)
 
 
 def check_door(key: Any, method: Any) -> None:
-    """Refuse a key or a method of another kind."""
+    """Refuse a key or a method of another kind, and a process in which JAX does not run."""
+    forks.refuse()
     if not trees.is_key(key) or key.shape != ():
         raise TypeError(f"key must be one typed key, such as jax.random.key(0); got {key!r}.")
     if isinstance(method, type) or not isinstance(method, Method):

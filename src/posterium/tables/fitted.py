@@ -10,6 +10,7 @@ from posterium.driver.fit import fit
 from posterium.driver.protocol import Method
 from posterium.model.data import as_data
 from posterium.model.model import Model
+from posterium.numerics import forks
 from posterium.posterior import joint
 from posterium.posterior.fit import Fit
 from posterium.posterior.predict import predict, predict_by_draws
@@ -133,5 +134,6 @@ def _scaling(columns: np.ndarray, weight: np.ndarray, standardise: bool) -> Stan
 
 def key_of(seed: int) -> jax.Array:
     """Return the random key of a seed from 0 to 2^64 - 1; every bit of the seed counts."""
+    forks.refuse()
     with jax.enable_x64(True):
         return jax.random.key(np.uint64(seed))

@@ -1,0 +1,52 @@
+"""scikit-learn's own checks, none exempted, for every kind of method with small settings.
+
+In float64 with all rows at every step and none held out, where a weight is as good as a repeated
+row. The checks fit targets without noise in few steps, so doubtful verdicts are to be expected.
+"""
+
+import pytest
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from posterium import (
+    MAP,
+    NUTS,
+    VI,
+    BayesianClassifier,
+    BayesianRegressor,
+    Ensemble,
+    Laplace,
+)
+
+MODE = MAP(steps=20, learning_rate=0.05)
+SMALL = {"precision": "float64", "draws": 8}
+
+doubtful = pytest.mark.filterwarnings("ignore::posterium.estimators.ConvergenceWarning")
+
+QUICK = [
+    BayesianRegressor(method="exact"),
+    BayesianClassifier(method=MODE, **SMALL),
+]
+METHODS = [
+    Ensemble(MODE, 2),
+    Laplace(at=MODE),
+    VI(steps=20),
+    NUTS(warmup=10, draws=10, chains=2),
+]
+SLOW = [
+    BayesianRegressor(method=MODE, **SMALL),
+    *(BayesianRegressor(method=method, **SMALL) for method in METHODS),
+    *(BayesianClassifier(method=method, **SMALL) for method in METHODS),
+]
+
+
+@doubtful
+@parametrize_with_checks(QUICK)
+def test_scikit_learns_checks_pass(estimator, check):
+    check(estimator)
+
+
+@doubtful
+@pytest.mark.slow
+@parametrize_with_checks(SLOW)
+def test_scikit_learns_checks_pass_for_other_methods(estimator, check):
+    check(estimator)
