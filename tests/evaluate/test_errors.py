@@ -51,6 +51,15 @@ def test_the_error_of_two_classes_counts_ties_half():
     agree(errors.auroc(probs, y).se, bootstrap(scores.auroc, (probs, y), 600), 600)
 
 
+def test_the_error_of_the_area_is_delongs_over_all_pairs():
+    rng = np.random.default_rng(8)
+    p, y = np.round(rng.random(30), 1), rng.random(30) < 0.4
+    win = (p[y][:, None] > p[~y]) + 0.5 * (p[y][:, None] == p[~y])
+    parts = [np.sum((win.mean(axis=i) - win.mean()) ** 2) / win.shape[1 - i] ** 2 for i in (0, 1)]
+    found = errors.auroc(np.column_stack([1 - p, p]), y.astype(int))
+    assert found.se == pytest.approx(np.sqrt(sum(parts) * 30 / 29), rel=1e-12)
+
+
 def test_the_error_of_the_calibration_error_is_that_of_the_bootstrap_without_its_bias():
     rng = np.random.default_rng(5)
     top = rng.choice([0.6, 0.7, 0.8], 600)

@@ -142,3 +142,10 @@ def test_classification_scores_have_the_keys_of_the_report_and_their_values():
     assert found["nll"] == pytest.approx(metrics.log_loss(LABELS, PROBS), rel=1e-12)
     absent = scores.classification_scores(predictive, np.zeros(N, int))
     assert absent["auroc"] is None
+
+
+def test_the_error_of_values_whose_squares_overflow_is_right():
+    values = np.array([1.0, 2.0, 4.0])
+    plain, large = scores.average(values), scores.average(values * 2.0**900)
+    assert large.se == plain.se * 2.0**900
+    assert np.isnan(scores.average(np.array([1.0, np.inf])).se)

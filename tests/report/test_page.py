@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from tests.report.cases import page, subject
 
+from posterium.posterior.components import ClassComponents, GaussianComponents
 from posterium.posterior.fit import Verdict
+from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
 from posterium.report.figures import Figure, Sheet
 from posterium.report.page import render
 
@@ -253,3 +255,23 @@ def test_more_rows_than_are_drawn_are_said_to_be_drawn_in_part(undrawn):
 def test_every_kind_of_page_is_drawn_without_a_warning():
     for found in (subject(rows=5, held=0), subject(targets=2), subject(rows=150, classes=12)):
         assert page(found).count("<figure>") >= 5
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e140])
+def test_targets_of_any_size_make_a_page_without_a_warning(scale, undrawn):
+    found = subject(rows=20)
+
+    def predict(x):
+        components = GaussianComponents(scale * x[None, :, :1], (scale / 2) ** 2)
+        return RegressionPredictive(lambda: [components], (len(x), 1), squeeze=True)
+
+    large = replace(found, predict=predict, y=scale * found.y, target_scale=np.array([scale]))
+    assert "Least certain rows" in page(large)
+
+
+def test_a_class_that_was_given_no_probability_has_an_infinite_score(undrawn):
+    def predict(x):
+        components = ClassComponents.from_probs(np.tile([1.0, 0.0, 0.0], (2, len(x), 1)))
+        return ClassPredictive(lambda: [components], (len(x), 3))
+
+    assert "infinite" in page(replace(subject(classes=3), predict=predict))

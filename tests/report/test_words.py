@@ -13,6 +13,7 @@ from posterium.report.words import count, coverage_reading, number, percent, wit
     [
         (0, "0"), (1234567, "1,234,567"), (12.3456, "12.35"), (0.00123456, "0.001235"),
         (100.0, "100"), (1e-7, "1.000e-07"), (2.5e9, "2.500e+09"), (math.nan, "not defined"),
+        (math.inf, "infinite"),
         (-3.5, "\u22123.5"),
     ],
 )  # fmt: skip

@@ -21,13 +21,19 @@ class Score(NamedTuple):
 
 
 def average(values: np.ndarray) -> Score:
-    """Return the mean over rows and its standard error."""
+    """Return the mean over rows and its standard error, NaN where a value is not finite.
+
+    The error is computed in units of the largest value, whose square may be out of range.
+    """
     values = np.asarray(values, np.float64)
     if values.size == 0:
         raise ValueError("Expected at least one row to score; got none.")
     rows = values.reshape(len(values), -1).mean(axis=1)
-    se = rows.std(ddof=1) / np.sqrt(len(rows)) if len(rows) > 1 else np.nan
-    return Score(float(rows.mean()), float(se))
+    largest = float(np.abs(rows).max())
+    if len(rows) < 2 or not np.isfinite(largest):
+        return Score(float(rows.mean()), float("nan"))
+    unit = largest or 1.0
+    return Score(float(rows.mean()), unit * float((rows / unit).std(ddof=1) / np.sqrt(len(rows))))
 
 
 def rmse(mean: np.ndarray, y: np.ndarray) -> Score:

@@ -28,7 +28,7 @@ def number(value: float, digits: int = 4) -> str:
     """Return a number with so many significant digits, with commas for thousands."""
     value = float(value)
     if not math.isfinite(value):
-        return "not defined"
+        return "not defined" if math.isnan(value) else "infinite"
     size = abs(value)
     if size and not 1e-4 <= size < 1e7:
         return f"{value:.{digits - 1}e}"
@@ -52,7 +52,7 @@ def with_error(score: Score, *, share: bool = False) -> tuple[str, str]:
     value, se = (100 * part for part in score) if share else score
     end = "%" if share else ""
     if not math.isfinite(value):
-        return "not defined", ""
+        return number(value), ""
     if not math.isfinite(se) or se == 0:
         return number(value) + end, ""
     places = min(12, max(0, 1 - math.floor(math.log10(se))))
