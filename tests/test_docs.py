@@ -3,6 +3,7 @@
 import inspect
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("methods/*.md"))]
 METHOD_PAGES = sorted(DOCS.glob("methods/*.md"))
-SLOW = {"hmc", "nuts", "start-from"}
-"""Pages whose examples take some seconds of sampling; the build of the documents runs them too."""
+QUICK = {"methods/ensemble", "methods/exact"}
+"""Pages of methods that run in the quick tests; the build of the documents runs all of them."""
 STEPS = 200
 """Steps of the named methods in the documents' examples; what they compute is tested elsewhere."""
 
@@ -41,11 +42,27 @@ def commands(page):
 
 
 def named(pages):
-    def case(page):
-        marks = [pytest.mark.slow] if page.stem in SLOW else []
-        return pytest.param(page, marks=marks, id=f"{page.parent.name}/{page.stem}")
+    return pytest.mark.parametrize("page", pages, ids=name_of)
 
-    return pytest.mark.parametrize("page", [case(page) for page in pages])
+
+def name_of(page):
+    return page.relative_to(ROOT).with_suffix("").as_posix().removeprefix("docs/")
+
+
+def timed(pages):
+    """Return the pages as cases; those of most methods are marked, since they take long."""
+    slow = [page for page in METHOD_PAGES if name_of(page) not in QUICK]
+    return [pytest.param(p, marks=[pytest.mark.slow] if p in slow else []) for p in pages]
+
+
+def shown_commands(page):
+    """Return options and lines of each block of commands that is run for the page."""
+    found = re.findall(r"^```\{command\}\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [
+        (dict(re.findall(r"^:(\w+): (.*)$", block, re.MULTILINE)),
+         [line for line in block.splitlines() if line and not line.startswith(":")])
+        for block in found
+    ]  # fmt: skip
 
 
 def run_blocks(page):
@@ -64,9 +81,8 @@ def quick(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
 
 
-@named([page for page in PAGES if code(page)])
+@named(timed([page for page in PAGES if code(page)]))
 @pytest.mark.filterwarnings("ignore::posterium.estimators.ConvergenceWarning")
-@pytest.mark.filterwarnings("ignore:More than 20 figures:RuntimeWarning")
 def test_the_python_of_a_page_runs(page, quick):
     from matplotlib import pyplot
 
@@ -86,16 +102,20 @@ def test_the_commands_of_a_page_are_understood(page):
         assert callable(app.parse(shlex.split(line, comments=True)[1:]))
 
 
-@named([page for page in PAGES if blocks(page, "{command}")])
+@named([page for page in PAGES if shown_commands(page)])
 def test_the_commands_that_a_page_shows_with_their_output_run(page, quick, monkeypatch):
     from posterium.cli import main
 
     monkeypatch.setenv("PATH", str(Path(sys.executable).parent), prepend=":")
-    for line in "".join(blocks(page, "{command}")).splitlines():
-        if line.startswith("posterium ") and not set("|>") & set(line):
-            assert main(shlex.split(line)[1:]) == 0, line
-        else:
-            subprocess.run(line, shell=True, check=True, stdout=subprocess.DEVNULL)
+    for options, lines in shown_commands(page):
+        for name in options.get("files", "").split():
+            shutil.copy(page.parent / name, ".")
+        for line in lines:
+            if line.startswith("posterium "):
+                assert main(shlex.split(line)[1:]) == int(options.get("status", 0)), line
+            else:
+                subprocess.run(line, shell=True, check=True, stdout=subprocess.DEVNULL)
+        assert all(Path(name).exists() for name in options.get("keep", "").split())
 
 
 @named(PAGES)
@@ -132,7 +152,7 @@ def test_every_public_name_is_in_the_reference():
     assert sorted(listed) == sorted(posterium._HOME)
 
 
-def test_every_work_that_is_cited_is_in_the_bibliography_and_the_reverse():
+def test_every_work_that_is_cited_is_in_the_bibliography_once():
     entries = re.findall(r"^@\w+\{(\w+),", (DOCS / "references.bib").read_text(), re.MULTILINE)
     cited = set()
     for page in PAGES:

@@ -1,15 +1,20 @@
 """The directive ``{command}``: commands run while the page is built, shown with what they print.
 
-All commands of a page run in one empty folder, in their order. One that fails fails the build.
+All commands of a page run in one folder, in their order, beside the page's ``files``. One that
+does not end with ``status`` fails the build. What ``keep`` names goes along with the pages, as
+``kept/NAME``.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import ClassVar
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -18,27 +23,40 @@ class Command(SphinxDirective):
     """Run each line of the content, and show it with its output."""
 
     has_content = True
+    option_spec: ClassVar = {
+        "files": directives.unchanged,
+        "keep": directives.unchanged,
+        "status": directives.nonnegative_int,
+    }
 
     def run(self) -> list[nodes.Node]:
         """Return one literal block."""
-        folders = self.env.temp_data
-        folder = folders.setdefault("command_folder", tempfile.mkdtemp(prefix="posterium-docs-"))
-        shown = []
-        for line in self.content:
-            shown += [f"$ {line}", self._output(line, folder)]
-        text = "\n".join(part for part in shown if part)
+        folder = self._folder()
+        for name in self.options.get("files", "").split():
+            shutil.copy(self.env.relfn2path(name)[1], folder)
+        text = "\n".join(part for line in self.content for part in self._shown(line, folder))
+        for name in self.options.get("keep", "").split():
+            kept = Path(self.env.app.outdir) / "kept"
+            kept.mkdir(exist_ok=True)
+            shutil.copy(folder / name, kept)
         return [nodes.literal_block(text, text, language="console")]
 
-    def _output(self, line: str, folder: str) -> str:
-        beside = Path(sys.executable).parent
-        path = f"{beside}{os.pathsep}{os.environ['PATH']}"
+    def _folder(self) -> Path:
+        page = self.env.temp_data
+        if "command_folder" not in page:
+            page["command_folder"] = tempfile.mkdtemp(prefix="posterium-docs-")
+        return Path(page["command_folder"])
+
+    def _shown(self, line: str, folder: Path) -> list[str]:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         done = subprocess.run(
             line, shell=True, cwd=folder, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, env=os.environ | {"PATH": path}, check=False,
+            stderr=subprocess.STDOUT, check=False,
+            env=os.environ | {"PATH": path, "PYTHONUNBUFFERED": "1", "COLUMNS": "100"},
         )  # fmt: skip
-        if done.returncode:
+        if done.returncode != self.options.get("status", 0):
             raise self.error(f"{line}\nended with {done.returncode}:\n{done.stdout}")
-        return done.stdout.rstrip()
+        return [f"$ {line}", *done.stdout.rstrip().splitlines()]
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

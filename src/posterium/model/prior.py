@@ -159,8 +159,8 @@ def precision_from_weight_decay(
     rows
         Number of training rows N.
     loss
-        ``"mean_nll"``: mean negative log likelihood + decay * |w|^2, precision 2 N decay.
-        ``"mean_squared"``: mean squared error + decay * |w|^2, precision N decay / noise_sd^2.
+        ``"mean_nll"``: mean negative log likelihood + decay * w^2 summed, precision 2 N decay.
+        ``"mean_squared"``: mean squared error + decay * w^2 summed, precision N decay / noise_sd^2.
         ``"gradient"``: decay * w is added to the gradient of the mean negative log likelihood,
         precision N decay. Decoupled decay (AdamW) is the mode of no prior.
     noise_sd
