@@ -175,7 +175,7 @@ class BayesianEstimator(BaseEstimator):
 
     @property
     def history_(self) -> dict[str, Any]:
-        """What every phase recorded, `{phase: {quantity: array over steps}}`."""
+        """What every phase recorded, ``{phase: {quantity: array over steps}}``."""
         return self.fit_.info
 
     @property
