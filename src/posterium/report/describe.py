@@ -89,6 +89,9 @@ def prior(record: Any) -> str:
 
 def likelihood(record: Any, subject: Subject) -> str:
     """Return a likelihood in words, noise in the units of the target."""
+    sampled = isinstance(subject.fit.posterior, Samples) and is_learned(getattr(record, "scale", 0))
+    if isinstance(record, Gaussian) and sampled:
+        return "Gaussian noise, its sd sampled with the weights"
     if isinstance(record, Gaussian):
         scale = subject.target_scale if len(subject.target_scale) == 1 else 1.0
         unit = "in target units" if len(subject.target_scale) == 1 else "in standardised units"

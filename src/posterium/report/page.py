@@ -79,8 +79,15 @@ def report(
         When fit and data do not go together, or the file exists.
     """
     found = subject(fit, data, spec=spec, held_out=held_out, names=names, target=target)
-    context = contents(found, record or {}, seconds, command)
+    context = contents(found, _record(fit) if record is None else record, seconds, command)
     write_file(render(context).encode("utf-8"), path, overwrite=overwrite)
+
+
+def _record(fit: Any) -> dict[str, Any]:
+    """Return what an estimator says of how it was fitted; nothing for other kinds of fit."""
+    method = getattr(fit, "method", None) if hasattr(fit, "fitted_") else None
+    named = {"method": method} if isinstance(method, str) else {}
+    return {**named, "notes": list(getattr(fit, "notes_", ()))}
 
 
 def render(context: Mapping[str, Any]) -> str:
@@ -127,6 +134,10 @@ def contents(
         "more_columns": max(0, len(found.columns) - LISTED),
         "facts_of_model": describe.facts(found, record),
         "training": curves(found.fit.info, sheet),
+        "two_terms": any(
+            isinstance(record, Mapping) and "log_likelihood" in record
+            for record in found.fit.info.values()
+        ),
         "scored": scored_note(found),
         "sections": sections,
         "effects": effects,

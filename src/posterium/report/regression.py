@@ -67,8 +67,8 @@ def _tiles(
 ) -> list[Tile]:
     if len(subject.targets) > 1:
         return [
-            Tile(count(len(subject.targets), "target"), "predicted", "joint scores below"),
-            Tile("NLL", *with_error(joint)),
+            Tile("Targets", f"{len(subject.targets):,}"),
+            Tile("NLL of all targets", *with_error(joint)),
         ]
     return [
         Tile("RMSE", *with_error(first["rmse"])),
@@ -177,13 +177,14 @@ def uncertain_rows(subject: Subject, found: Numbers) -> list[UncertainRow]:
     target = (found.sd / subject.target_scale).argmax(axis=1)
     places = np.flatnonzero(subject.scored)
     chosen = np.argsort(-size, kind="stable")[:ROWS]
-    rows = []
+    rows, several = [], len(subject.targets) > 1
     for row in chosen:
         k = target[row]
         variance = found.epistemic_var[row, k] + found.aleatoric_var[row, k]
         rows.append(
             UncertainRow(
-                row=f"{subject.rows[places[row]]:,}",
+                row=f"{subject.rows[places[row]]:,}"
+                + (f" ({subject.targets[k]})" if several else ""),
                 observed=number(found.y[row, k]),
                 predicted=number(found.mean[row, k]),
                 interval=f"{number(found.low[row, k])} to {number(found.high[row, k])}",
