@@ -12,9 +12,6 @@ from posterium.tables.errors import UserError, plain
 
 Action = Callable[[], int]
 
-LONGEST = 500
-"""Characters of a complaint about arguments, which quotes them."""
-
 app = typer.Typer(
     name="posterium",
     help="Bayesian neural networks: a table in, predictions with uncertainty out.",
@@ -42,7 +39,6 @@ def parse(argv: Sequence[str] | None) -> Action:
         context = getattr(error, "ctx", None)
         command = context.command_path if context else "posterium"
         text = plain(" ".join(error.format_message().split()))  # type: ignore[attr-defined]
-        text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
         raise UserError(text, f"See {command} --help.") from None
     return asked if callable(asked) else lambda: DONE
 

@@ -15,6 +15,9 @@ from posterium.tables.errors import UserError, plain
 
 DONE, FAILED, MISTAKE, INTERRUPTED = 0, 1, 2, 130
 
+LONGEST = 1000
+"""Characters of a line: arguments that are quoted in one may be of any length."""
+
 WORDS = (
     (r"\w+=MAP\((\w+)='(\w+)'\)", r"--set at.\1=\2"),
     (r"Evidence\((\w+)\(\)\)", r"--method \1"),
@@ -63,8 +66,8 @@ def guarded(run: Callable[[], int]) -> int:
     except Exception as error:
         if os.environ.get("POSTERIUM_TRACEBACK"):
             raise
-        status, what, fix = describe(error)
-        say(f"{what}\n{fix}")
+        status, *lines = describe(error)
+        say("\n".join(line if len(line) <= LONGEST else f"{line[:LONGEST]}..." for line in lines))
         return status
 
 
