@@ -68,7 +68,7 @@ def test_names_that_do_not_match_meet_the_errors_of_scikit_learn():
 
 def test_a_category_that_was_not_fitted_is_refused_in_the_words_of_python():
     wrong = FRAME.assign(colour="pink")
-    with pytest.raises(ValueError, match='no level that was fitted.*\n.*unseen="other"'):
+    with pytest.raises(ValueError, match=r'no level that was fitted.*\n.*unseen="other"'):
         MODEL.predict(wrong)
     assert np.isfinite(exact(unseen="other").fit(FRAME, TARGET).predict(wrong)).all()
 
@@ -95,14 +95,14 @@ def holes(where):
 def test_missing_cells_are_refused_dropped_or_filled(frame):
     gaps = np.arange(N) < 10
     x = frame(holes(gaps))
-    with pytest.raises(ValueError, match="NaN|missing"):
+    with pytest.raises(ValueError, match=r"NaN|missing"):
         exact().fit(x, PRICE)
     dropped = exact(missing="drop").fit(x, PRICE)
     whole = exact().fit(holes(gaps)[~gaps], PRICE[~gaps])
     probe = holes([])
     assert np.allclose(dropped.predict(frame(probe)), whole.predict(probe), rtol=1e-12)
     assert any("10" in note for note in dropped.notes_)
-    with pytest.raises(ValueError, match='missing values in .*\n.*missing="impute"'):
+    with pytest.raises(ValueError, match=r'missing values in .*\n.*missing="impute"'):
         dropped.predict(x)
     filled = exact(missing="impute").fit(x, PRICE)
     median = np.where(gaps, np.median(holes(gaps)[~gaps, 0]), holes(gaps)[:, 0])

@@ -57,5 +57,5 @@ def test_a_hundred_thousand_rows_by_a_hundred_draws_stay_below_their_size():
 
 @pytest.mark.slow
 def test_a_million_rows_by_a_thousand_draws_stay_below_one_and_a_half_gigabytes():
-    _, peak = peaks(10**6, 1000, 3, 3600)
+    _, peak = peaks(10**6, 1000, 2, 3600)
     assert peak < 1.5e9

@@ -120,7 +120,7 @@ def quick(method, **settings):
 
 def test_a_covariance_by_drawn_functions_is_theirs():
     model = quick(Ensemble(FULL, 3), likelihood="heteroscedastic")
-    mean, covariance = model.predict(PROBE, return_cov=True)
+    covariance = model.predict(PROBE, return_cov=True)[1]
     (block,) = model.predict_dist(PROBE).components()
     each = block.mean[:, :, 0]
     expected = np.cov(each.T, bias=True) + np.diag(block.variance[:, :, 0].mean(axis=0))

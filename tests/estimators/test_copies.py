@@ -1,0 +1,116 @@
+"""Copies and files of every named method: the same bits, before and after the first prediction."""
+
+import copy
+import pickle
+import subprocess
+import sys
+
+import joblib
+import numpy as np
+import pytest
+
+from posterium import (
+    HMC,
+    MAP,
+    MLE,
+    MLP,
+    NUTS,
+    VI,
+    BayesianRegressor,
+    Ensemble,
+    Evidence,
+    Exact,
+    Laplace,
+    StartFrom,
+    Subset,
+)
+from posterium.combinators import catalogue
+
+RNG = np.random.default_rng(6)
+X = RNG.normal(size=(24, 2))
+Y = X @ [1.0, -2.0] + 0.3 * RNG.normal(size=24)
+MODE = MAP(steps=20)
+
+METHODS = {
+    "exact": Evidence(Exact()),
+    "map": MODE,
+    "laplace": Laplace(at=MODE),
+    "nuts": StartFrom(NUTS(warmup=60, draws=60), Ensemble(MODE, 4)),
+    "default": Ensemble(MAP(steps=20, validation=0.1), 6),
+    "ensemble": Ensemble(MODE, 2),
+    "mle": MLE(steps=20),
+    "laplace-last-layer": Subset(Laplace(at=MODE), rest=MODE),
+    "laplace-ensemble": Ensemble(Laplace(at=MODE), 2),
+    "vi": VI(steps=20),
+    "hmc": StartFrom(HMC(warmup=150, draws=150), Ensemble(MODE, 4)),
+}
+SETTINGS = {name: {"network": MLP(hidden=(3,), activation="tanh")} for name in METHODS}
+SETTINGS["exact"] = {}
+SETTINGS["nuts"] = SETTINGS["hmc"] = {"network": "linear"}
+SETTINGS["laplace-last-layer"]["likelihood"] = "heteroscedastic"
+QUICK = ("exact", "map")
+
+ASK = """
+import pickle, sys
+import numpy as np, joblib
+from posterium import BayesianRegressor
+x = np.load("x.npy")
+for read in (
+    lambda: pickle.load(open("pickle", "rb")),
+    lambda: joblib.load("joblib"),
+    lambda: BayesianRegressor.load("model.posterium"),
+):
+    np.save(sys.stdout.buffer, np.stack(read().predict(x, return_std=True)))
+"""
+
+
+def said(model):
+    return np.stack(model.predict(X, return_std=True))
+
+
+def copies(model, folder):
+    joblib.dump(model, folder / "joblib")
+    (folder / "pickle").write_bytes(pickle.dumps(model))
+    return [
+        copy.deepcopy(model),
+        joblib.load(folder / "joblib"),
+        pickle.loads((folder / "pickle").read_bytes()),
+    ]
+
+
+def check_copies(name, folder):
+    model = BayesianRegressor(method=METHODS[name], draws=8, **SETTINGS[name]).fit(X, Y)
+    twins = copies(model, folder)
+    expected = said(model)
+    twins += copies(model, folder)
+    model.save(folder / "model.posterium")
+    twins.append(BayesianRegressor.load(folder / "model.posterium"))
+    for twin in twins:
+        assert said(twin).tobytes() == expected.tobytes()
+    np.save(folder / "x.npy", X)
+    run = subprocess.run([sys.executable, "-c", ASK], cwd=folder, capture_output=True, timeout=120)
+    assert run.returncode == 0, run.stderr.decode()
+    size = len(run.stdout) // 3
+    for i in range(3):
+        (folder / "answer.npy").write_bytes(run.stdout[i * size : (i + 1) * size])
+        assert np.load(folder / "answer.npy").tobytes() == expected.tobytes()
+
+
+doubtful = pytest.mark.filterwarnings("ignore::posterium.estimators.ConvergenceWarning")
+
+
+@doubtful
+@pytest.mark.parametrize("name", QUICK)
+def test_copies_and_files_give_the_same_bits(name, tmp_path):
+    check_copies(name, tmp_path)
+
+
+@doubtful
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(METHODS.keys() - set(QUICK)))
+def test_copies_and_files_of_other_methods_give_the_same_bits(name, tmp_path):
+    check_copies(name, tmp_path)
+
+
+def test_every_named_method_is_copied_here():
+    assert METHODS.keys() == catalogue.ENTRIES.keys()
