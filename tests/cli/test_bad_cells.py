@@ -109,6 +109,17 @@ def test_dropped_rows_leave_the_others_in_their_parts(seed, write, accepted):
     assert set(dropped[:, 0]) == set(filled[:, 0]) - {3, 7, 12}
 
 
+def test_held_out_rows_are_numbered_as_in_the_file_whatever_was_dropped(run, folder):
+    path, held = folder / "gaps.csv", folder / "gaps-held.csv"
+    y = [10.0 * i + 1 for i in range(N)]
+    path.write_text("\n".join(table(put(VALUES, r0="NA", r7="NA"), y=y)) + "\n")
+    options = ("--target", "y", "--method", "exact", "--test-fraction", "0.4")
+    assert run("fit", path, *options, "--missing", "drop", "--predictions", held)[0] == 0
+    rows = list(csv.DictReader(held.read_text().splitlines()))
+    assert len(rows) > 5
+    assert all(float(row["observed"]) == 10.0 * (int(row["row"]) - 1) + 1 for row in rows)
+
+
 def test_gaps_are_filled_from_the_rows_fitted_and_marked(write, accepted):
     values = [*VALUES[:-6], *([1e6] * 6)]
     lines = table(list(range(N)), put(values, r3="NA"), names=["row", "c"])
