@@ -45,7 +45,7 @@ docs: $(DOCS)/installed docs/_build/fresh
 
 # Pages are executed again when they changed, and all of them when the package did.
 docs/_build/fresh: $(SOURCES)
-	rm -rf docs/_build
+	rm -rf docs/_build/html docs/_build/executed
 	mkdir -p $(@D) && touch $@
 
 docs-links: $(DOCS)/installed

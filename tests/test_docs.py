@@ -136,8 +136,8 @@ def test_every_page_is_in_the_table_of_contents():
     for page in (DOCS / "index.md", DOCS / "methods" / "index.md"):
         folder = page.parent.relative_to(DOCS)
         for block in blocks(page, "{toctree}"):
-            names = [line for line in block.splitlines() if line and not line.startswith(":")]
-            entries |= {(folder / name).as_posix() for name in names}
+            lines = [line for line in block.splitlines() if line and not line.startswith(":")]
+            entries |= {(folder / re.sub(r".*<|>", "", line)).as_posix() for line in lines}
     pages = {p.relative_to(DOCS).with_suffix("").as_posix() for p in PAGES[1:]}
     assert entries == pages - {"index"}
 
