@@ -26,16 +26,16 @@ QUICK = [
     BayesianRegressor(method="exact"),
     BayesianClassifier(method=MODE, **SMALL),
 ]
-METHODS = [
-    Ensemble(MODE, 2),
-    Laplace(at=MODE),
-    VI(steps=20),
-    NUTS(warmup=10, draws=10, chains=2),
+SETTINGS = [
+    {"method": Ensemble(MODE, 2)},
+    {"method": Laplace(at=MODE)},
+    {"method": VI(steps=20)},
+    {"method": NUTS(warmup=150, draws=250, chains=2), "network": "linear"},
 ]
 SLOW = [
     BayesianRegressor(method=MODE, **SMALL),
-    *(BayesianRegressor(method=method, **SMALL) for method in METHODS),
-    *(BayesianClassifier(method=method, **SMALL) for method in METHODS),
+    *(BayesianRegressor(**settings, **SMALL) for settings in SETTINGS),
+    *(BayesianClassifier(**settings, **SMALL) for settings in SETTINGS),
 ]
 
 
