@@ -8,6 +8,7 @@ from tests.driver.problems import DATA, KEY, MODEL, X, Y
 
 from posterium import MAP, Exact, Gaussian, Linear, Model, Normal, Stream, as_data, fit
 from posterium.driver.batches import FullData, Shuffled, Streamed, source
+from posterium.driver.protocol import NO_BATCHES
 
 LINEAR = Model(Linear(), Normal(2.0, "none"), Gaussian(0.3))
 WEIGHT = np.arange(1, len(X) + 1) / 4
@@ -188,3 +189,13 @@ def test_a_stream_may_give_whole_numbers_as_weights_and_booleans_as_classes():
     assert first.weight.dtype == np.float32
     labels = Stream(lambda: iter([(X, X[:, 0] > 0)]), len(X), len(X))
     assert Streamed(labels, np.float32).first.y.dtype == np.int32
+
+
+def test_steps_that_see_no_rows_have_one_shape_for_any_number_of_rows():
+    plans = [
+        source(jax.random.key(0), as_data(np.ones((n, 2)), np.ones(n)), NO_BATCHES, np.float32)
+        for n in (5, 9)
+    ]
+    shapes = [jax.tree.map(np.shape, found.plan(0, 3, 4)) for found in plans]
+    assert shapes[0] == shapes[1]
+    assert [len(found.first.x) for found in plans] == [5, 9]
