@@ -35,7 +35,7 @@ def model(outputs, likelihood):
         (model(3, Categorical()), DATA, "expects class indices"),
         (model(2, Categorical()), LABELS, "class indices from 0 to 1; got 0 to 2"),
         (model(1, Bernoulli()), LABELS, "class indices from 0 to 1; got 0 to 2"),
-        (model(2, Bernoulli()), LABELS, "Set outputs on the network to 1 for Bernoulli"),
+        (model(2, Bernoulli()), LABELS, "1 output for Bernoulli"),
         (model(3, Categorical()), as_data(X, np.arange(23) % 3 - 1), "got -1 to 1"),
         (Model(MODEL.network, Normal(-1.0), Gaussian()), DATA, "precision of the prior must be"),
         (Model(MODEL.network, Normal(np.nan), Gaussian()), DATA, "precision of the prior must be"),

@@ -1,6 +1,8 @@
 """Which rows each step sees: full data, shuffled minibatches, or the batches of a stream.
 
-The order depends on the key and the step only, never on how steps are grouped into chunks.
+The order depends on the key and the step only, never on how steps are grouped into chunks. A short
+last batch is padded with other rows at weight 0, so that statistics over a batch, as batch norm
+takes, are those of as many real rows as in any other.
 """
 
 import itertools
@@ -25,7 +27,7 @@ class Plan:
     whole
         The rows that `rows` points into.
     rows
-        Row numbers (capacity, b), -1 for padding; None when every step sees the whole.
+        Row numbers (capacity, b), below 0 for padding; None when every step sees the whole.
     epoch_end
         True for steps that end a pass, (capacity,).
     """
@@ -90,11 +92,11 @@ class Shuffled:
         self._epoch: tuple[int, np.ndarray] | None = None
 
     def _rows_of(self, epoch: int) -> np.ndarray:
-        """Return the rows of one epoch, (per_epoch, b), the short last batch padded with -1."""
+        """Return the rows of one epoch, (per_epoch, b), the short last batch padded."""
         if self._epoch is None or self._epoch[0] != epoch:
             order = np.random.default_rng([*self.seed, epoch]).permutation(self.n)
-            padded = np.full(self.per_epoch * self.batch, -1, np.int32)
-            padded[: self.n] = order
+            padding = -1 - np.resize(order, self.per_epoch * self.batch - self.n)
+            padded = np.concatenate([order, padding]).astype(np.int32)
             self._epoch = epoch, padded.reshape(self.per_epoch, self.batch)
         return self._epoch[1]
 
@@ -131,6 +133,7 @@ class Streamed:
         """Return the batches of one pass; the last is given out when the pass was seen to end."""
         rows, total = 0, 0.0
         held: tuple[np.ndarray, ...] | None = None
+        before: tuple[np.ndarray, ...] | None = None
         for part in map(_counting, self.stream.batches()):
             rows, total = rows + len(part[2]), total + part[2].sum()
             if rows > self.stream.rows:
@@ -139,13 +142,14 @@ class Streamed:
                 part if held is None else tuple(map(np.concatenate, zip(held, part, strict=True)))
             )
             while len(held[2]) > self.batch:
-                yield self._padded(*(array[: self.batch] for array in held))
+                before = tuple(array[: self.batch] for array in held)
+                yield self._padded(before, before)
                 held = tuple(array[self.batch :] for array in held)
         if held is None or rows != self.stream.rows:
             raise self._unexpected(f"pass of {rows} rows")
         if not np.isclose(total, self.stream.total):
             raise self._unexpected(f"summed weight of {total:g} where N is {self.stream.total:g}")
-        yield self._padded(*held)
+        yield self._padded(held, before or held)
 
     def _unexpected(self, found: str) -> ValueError:
         return ValueError(
@@ -153,18 +157,19 @@ class Streamed:
             f"yielded a {found}. Correct `rows`, `size` or the stream."
         )
 
-    def _padded(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray) -> Data:
-        """Return rows as a batch, a short one padded with rows of weight 0."""
-        short = self.batch - len(x)
+    def _padded(self, rows: tuple[np.ndarray, ...], others: tuple[np.ndarray, ...]) -> Data:
+        """Return rows as a batch, a short one padded with others at weight 0."""
+        short = self.batch - len(rows[0])
 
-        def pad(array: np.ndarray) -> np.ndarray:
-            if np.issubdtype(array.dtype, np.floating):
-                array = array.astype(self.dtype)
-            return np.pad(array, [(0, short)] + [(0, 0)] * (array.ndim - 1))
+        def pad(array: np.ndarray, other: np.ndarray) -> np.ndarray:
+            array = np.concatenate([array, np.resize(other, (short, *other.shape[1:]))])
+            is_float = np.issubdtype(array.dtype, np.floating)
+            return array.astype(self.dtype) if is_float else array
 
+        x, y, weight = map(pad, rows, (*others[:2], np.zeros(1)))
         size = np.asarray(self.stream.total, self.dtype)
-        rows = np.asarray(self.stream.rows, self.dtype)
-        return Data(pad(x), pad(y), pad(weight), size, rows, self.stream.validation)
+        count = np.asarray(self.stream.rows, self.dtype)
+        return Data(x, y, weight, size, count, self.stream.validation)
 
     def plan(self, start: int, count: int, capacity: int) -> Plan:
         if self._next[0] != start or start == 0:

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from posterium.driver.protocol import Method
+from posterium.model.adapters.recognise import as_network
 from posterium.model.data import Data
 from posterium.model.hyper import fix
 from posterium.model.model import Model
@@ -38,6 +39,7 @@ def check_model(model: Model, data: Data) -> None:
     """
     _check_scale("The precision of the prior", getattr(model.prior, "precision", ()), low=0.0)
     _check_scale("The noise scale", getattr(model.likelihood, "scale", ()), low=TINY)
+    as_network(model.network)
     f = _outputs(model, data)
     likelihood = type(model.likelihood).__name__
     if f.ndim != 2 or f.shape[0] != len(data.x):
@@ -57,7 +59,7 @@ def check_model(model: Model, data: Data) -> None:
     if f.shape[1] != needed:
         raise ValueError(
             f"{likelihood} with {data.y.shape[1]} target column(s) needs a network with {needed} "
-            f"output(s); it has {f.shape[1]}. Set outputs={needed} on the network."
+            f"output(s); it has {f.shape[1]}. Give it {needed}, as in MLP(outputs={needed})."
         )
 
 
@@ -91,6 +93,6 @@ def _check_classes(model: Model, data: Data, outputs: int, likelihood: str) -> N
     if needed != outputs or low < 0 or high >= classes:
         raise ValueError(
             f"{likelihood} on a network with {outputs} output(s) needs class indices from 0 to "
-            f"{classes - 1}; got {low} to {high}. Set outputs on the network to 1 for Bernoulli, "
-            "or to the number of classes for Categorical."
+            f"{classes - 1}; got {low} to {high}. Give the network 1 output for Bernoulli, or one "
+            "a class for Categorical."
         )

@@ -39,8 +39,13 @@ class Data:
     validation: "Data | None" = None
 
     def take(self, rows: jax.Array) -> "Data":
-        """Return some rows as a part of the same whole; row -1 is padding of weight 0."""
-        weight = jnp.where(rows >= 0, self.weight[rows], 0)
+        """Return some rows as a part of the same whole.
+
+        Numbers below 0 are padding of weight 0: -1 - i stands for row i.
+        """
+        padding = rows < 0
+        rows = jnp.where(padding, -1 - rows, rows)
+        weight = jnp.where(padding, 0, self.weight[rows])
         return replace(self, x=self.x[rows], y=self.y[rows], weight=weight)
 
 
@@ -53,7 +58,7 @@ class Batch:
     part
         The rows of this step, remembering N.
     rows
-        Their numbers in `whole`, (b,), -1 for padding; None when the part is the whole.
+        Their numbers in `whole`, (b,), below 0 for padding; None when the part is the whole.
     whole
         All rows in memory (for a stream: those of the present chunk).
     epoch_end

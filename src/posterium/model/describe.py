@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from posterium.model.network import Network
+from posterium.model.adapters.recognise import as_network
 from posterium.model.weights import Weights
 from posterium.numerics import trees
 
@@ -82,7 +82,7 @@ class Description:
     __repr__ = __str__
 
 
-def describe(network: Network, x: Any) -> Description:
+def describe(network: Any, x: Any) -> Description:
     """Return the paths, shapes, types and counts of a network's weights.
 
     Nothing is computed: shapes are derived. Use it to find the paths that `Subset` selects by.
@@ -90,7 +90,7 @@ def describe(network: Network, x: Any) -> Description:
     Parameters
     ----------
     network
-        Any network.
+        Any network, of any framework.
     x
         Inputs, (n, ...), or `jax.ShapeDtypeStruct` of their shape and type.
 
@@ -117,8 +117,7 @@ def describe(network: Network, x: Any) -> Description:
     layers/1/kernel  (8, 1)  float32      8
     all weights                          41
     """
-    if isinstance(network, type) or not hasattr(network, "init"):
-        raise TypeError(f"network must be a network such as MLP(); got {network!r}.")
+    network = as_network(network)
     x = x if isinstance(x, jax.ShapeDtypeStruct) else np.asarray(x)
     if len(x.shape) < 2:
         raise ValueError(f"x must have shape (n, d); got {x.shape}. Use x[:, None] for one input.")

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from posterium._struct import static, struct
+from posterium.model.adapters import leaves
 from posterium.model.weights import Weights
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
@@ -144,7 +145,8 @@ class Functions:
     Parameters
     ----------
     init_params
-        `init_params(key, x) -> params`, any pytree of arrays.
+        `init_params(key, x) -> params`, any pytree of arrays; those of integers have no prior and
+        are kept as state.
     forward
         `forward(params, x) -> f`, batch in, (n, k) out.
 
@@ -158,9 +160,16 @@ class Functions:
     forward: Callable[[Any, jax.Array], jax.Array] = static()
 
     def init(self, key: jax.Array, x: jax.Array) -> Weights:
-        return Weights(self.init_params(key, x))
+        drawn = self.init_params(key, x)
+        if all(map(leaves.is_float, jax.tree.leaves(drawn))):
+            return Weights(drawn)
+        return Weights(*leaves.split(drawn))
 
     def apply(
         self, weights: Weights, x: jax.Array, *, train: bool = False
     ) -> tuple[jax.Array, Any]:
-        return self.forward(weights.params, x), weights.state
+        params = weights.params
+        if weights.state is not None:
+            template = jax.eval_shape(self.init_params, jax.random.key(0), x)
+            params = leaves.join(template, params, weights.state)
+        return self.forward(params, x), weights.state

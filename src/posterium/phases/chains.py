@@ -267,7 +267,7 @@ def _check_state(model: Model, data: Data) -> None:
         raise ValueError(
             "A sampler expects a network without running statistics and without noise of its own; "
             "this one changes its state in training, as batch norm does, or draws a dropout mask. "
-            "Use layer_norm=True instead, or MAP in an Ensemble."
+            "Use layer norm instead, as in MLP(layer_norm=True), or MAP in an Ensemble."
         )
 
 

@@ -1,7 +1,8 @@
 """Descent: the phase of minibatch optimisation that several methods share.
 
 It climbs the log joint per row, (log prior + log likelihood) / N, in the weights and in the free
-hyper-parameters of the likelihood, with early stopping on held-out rows.
+hyper-parameters of the likelihood, with early stopping on held-out rows. The network trains: its
+running statistics move, and its own noise (dropout) is on, afresh at every step.
 """
 
 from typing import Any, ClassVar
@@ -125,6 +126,8 @@ class Watch:
         Rows held out of the fit, (v,).
     mask
         1 for rows that are fitted, 0 for held-out ones, (n,).
+    instead
+        The rows themselves, and fitted ones in the places of those held out, (n,).
     best
         Weights, hyper-parameters and the network's state with the best held-out score.
     score
@@ -137,6 +140,7 @@ class Watch:
 
     held: Any
     mask: Any
+    instead: Any
     best: Any
     score: Any
     latest: Any
@@ -212,15 +216,19 @@ class Descent(Phase):
         count = 0 if data.validation is not None else min(round(self.validation * n), n - 1)
         if data.validation is None and count == 0:
             return None
-        held = jnp.argsort(jax.random.bits(key, (n,)))[:count]
+        order = jnp.argsort(jax.random.bits(key, (n,)))
+        held, fitted = order[:count], order[count:]
         mask = jnp.ones(n, data.weight.dtype).at[held].set(0)
+        instead = jnp.arange(n).at[held].set(jnp.resize(fitted, count))
         low = jnp.full((), -jnp.inf, data.weight.dtype)
-        return Watch(held, mask, best, low, low, jnp.zeros((), jnp.int32))
+        return Watch(held, mask, instead, best, low, low, jnp.zeros((), jnp.int32))
 
     def step(
         self, key: jax.Array, state: DescentState, model: Model, batch: Batch
     ) -> tuple[DescentState, Info]:
-        part = batch.part if state.watch is None else fitted_part(state.watch, batch)
+        part = batch.part
+        if state.watch is not None:
+            part = fitted_part(state.watch, batch, seen_together=state.state is not None)
 
         vector, unravel = trees.ravel((state.params, state.raws))
 
@@ -228,7 +236,7 @@ class Descent(Phase):
             params, raws = unravel(vector)
             here = hyper.fill(model, raws)
             log_prior, log_likelihood, new = here.log_joint(
-                Weights(params, state.state), part, train=True
+                Weights(params, state.state, key), part, train=True
             )
             total = log_likelihood + (log_prior if self.use_prior else 0)
             return -total / part.size, (log_prior, log_likelihood, new)
@@ -306,8 +314,12 @@ def chosen(watch: Watch, latest: Any) -> Any:
     return trees.where(watch.score > -jnp.inf, watch.best, latest)
 
 
-def fitted_part(watch: Watch, batch: Batch) -> Data:
-    """Return a batch without its held-out rows, as a part of the rows that are fitted."""
+def fitted_part(watch: Watch, batch: Batch, *, seen_together: bool) -> Data:
+    """Return a batch without its held-out rows, as a part of the rows that are fitted.
+
+    Held-out rows stay in their places at weight 0. Where a network sees the rows of a batch
+    together, as batch norm does, it sees fitted rows there.
+    """
     if batch.whole.validation is not None:
         return batch.part
     here = (
@@ -315,7 +327,13 @@ def fitted_part(watch: Watch, batch: Batch) -> Data:
     )
     size = jnp.sum(watch.mask * batch.whole.weight)
     rows = jnp.sum(watch.mask)
-    return replace(batch.part, weight=batch.part.weight * here, size=size, rows=rows)
+    part = replace(batch.part, weight=batch.part.weight * here, size=size, rows=rows)
+    if not seen_together:
+        return part
+    at = watch.instead
+    if batch.rows is not None:
+        at = at[jnp.where(batch.rows < 0, -1 - batch.rows, batch.rows)]
+    return replace(part, x=batch.whole.x[at])
 
 
 def check(watch: Watch, state: DescentState, model: Model, batch: Batch) -> Watch:

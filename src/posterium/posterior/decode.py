@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from posterium._struct import RECORDS
+from posterium.model.adapters.recognise import adapted
 from posterium.numerics.trees import overlay
 from posterium.posterior import probe
 from posterium.posterior.container import BROKEN, FileError, clipped
@@ -36,6 +37,7 @@ def decode(
     if strange := set(externals) - set(ROLES):
         raise TypeError(f"Only {', '.join(ROLES)} can be given; got {', '.join(sorted(strange))}.")
     try:
+        externals = {role: adapted(part) for role, part in externals.items()}
         call = _checked_call(dict(gaps(node)), externals, where)
         return _Reader(arrays, externals, call).decode(node)
     except (FileError, ExternalError):

@@ -111,7 +111,8 @@ class _Writer:
         except Unstorable:
             self.arrays = before
             leaves = {k: self.encode(v, _join(path, k)) for k, v in numbers(value).items()}
-            return {"external": self.role, "type": type(value).__name__, "leaves": leaves}
+            made = getattr(value, "wrapper", type(value).__name__)
+            return {"external": self.role, "type": made, "leaves": leaves}
         finally:
             self.role = outer
 

@@ -1,0 +1,1 @@
+"""Adapters: networks of other frameworks, unchanged; one file a framework."""
