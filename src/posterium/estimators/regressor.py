@@ -69,7 +69,8 @@ class BayesianRegressor(RegressorMixin, BayesianEstimator):
 
     A row of weight 2 counts as two equal rows. With a fixed seed that is so to rounding where a
     method goes over all rows at each step and holds none out; minibatches and early stopping choose
-    rows by number, and fills and levels of categories go by rows, not by weights.
+    rows by number, long chains of samplers amplify rounding until their draws part, and fills and
+    levels of categories go by rows, not by weights.
 
     Examples
     --------
