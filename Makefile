@@ -71,7 +71,7 @@ $(VENV)/installed: pyproject.toml $(SOURCES) | check-python
 $(DOCS)/installed: pyproject.toml | check-python
 	@echo "Installing into $(DOCS): some minutes, about 1.5 GB on disk"
 	$(PYTHON) -m venv $(DOCS)
-	$(DOCS)/bin/python -m pip install --quiet --editable ".[cli,plots,report,docs]"
+	$(DOCS)/bin/python -m pip install --quiet --editable ".[cli,plots,report,flax,equinox,docs]"
 	@touch $@
 
 .venv-test-%/installed: pyproject.toml | check-python
