@@ -14,7 +14,7 @@ No other file touches JAX's extension API. Written for jax 0.10 to 0.12.
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -137,6 +137,8 @@ class Site:
         Values of the use, or `Tracked` ones.
     shapes, shape
         Of the inputs, and of the first output.
+    outputs
+        How many there are.
     bind
         Evaluates the equation on arrays; returns the list of outputs.
     """
@@ -146,6 +148,7 @@ class Site:
     ins: tuple[Any, ...]
     shapes: tuple[tuple[int, ...], ...]
     shape: tuple[int, ...]
+    outputs: int
     bind: Callable[..., list[Any]]
 
     def weights(self) -> list[int]:
@@ -273,7 +276,7 @@ def _outputs(use: Use, site: Site) -> Sequence[Any]:
     if not isinstance(out, Plain):
         return [out]
     ins = tuple(_settled(use, site.ins, out.reason))
-    return use.evaluate(Site(site.name, site.params, ins, site.shapes, site.shape, site.bind))
+    return use.evaluate(replace(site, ins=ins))
 
 
 def _settled(use: Use, values: Sequence[Any], reason: str = "is an output") -> list[Any]:
@@ -283,8 +286,9 @@ def _settled(use: Use, values: Sequence[Any], reason: str = "is an output") -> l
 def _site(eqn: Any, host: Any, ins: tuple[Any, ...]) -> Site:
     shapes = tuple(tuple(getattr(v.aval, "shape", ())) for v in eqn.invars)
     shape = tuple(getattr(eqn.outvars[0].aval, "shape", ())) if eqn.outvars else ()
-    params = eqn.params
-    return Site(eqn.primitive.name, params, ins, shapes, shape, partial(_bind, eqn, host))
+    bind = partial(_bind, eqn, host)
+    count = len(eqn.outvars)
+    return Site(eqn.primitive.name, eqn.params, ins, shapes, shape, count, bind)
 
 
 def _bind(eqn: Any, host: Any, *ins: Any) -> list[Any]:

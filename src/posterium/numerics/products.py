@@ -22,7 +22,9 @@ class Axes:
     sum_x, sum_w
         Axes that are summed over, paired in order. Of a convolution: the channels.
     free_x, free_w
-        The remaining axes. Of a convolution, x's are the sample axis and the spatial ones.
+        The remaining axes. Of a convolution: the sample axis and the spatial ones; the outputs.
+    window_w
+        Spatial axes of a convolution's kernel.
     x_out, w_out
         Axes of y that stem from `free_x`, and from `batch_w + free_w`.
     """
@@ -37,6 +39,7 @@ class Axes:
     free_w: tuple[int, ...]
     x_out: tuple[int, ...]
     w_out: tuple[int, ...]
+    window_w: tuple[int, ...] = ()
 
     def positions(self, site: Site) -> int:
         """Return how many outputs of one row each weight enters."""
@@ -90,6 +93,7 @@ def _conv(site: Site, weight: int) -> Axes | Plain:
         free_w=(out,),
         x_out=_rest(len(site.shape), (end,)),
         w_out=(end,),
+        window_w=_rest(len(site.shapes[1]), (out, into)),
     )
 
 
