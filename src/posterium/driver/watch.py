@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from tqdm.auto import tqdm
 
 
 @dataclass(frozen=True)
@@ -42,11 +41,13 @@ class ProgressBar:
     """A callback that draws one bar a phase with the latest value of every scalar record."""
 
     def __init__(self) -> None:
-        self._bar: tqdm | None = None
+        self._bar: Any = None
         self._phase = ""
 
     def __call__(self, report: Report) -> None:
         """Move the bar."""
+        from tqdm.auto import tqdm
+
         if self._bar is None or report.phase != self._phase or report.step < self._bar.n:
             self.close()
             self._bar = tqdm(total=report.steps, desc=report.phase, leave=True)
