@@ -13,7 +13,6 @@ os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(HERE / "_build" / "jax"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ["PYTHONWARNINGS"] = "ignore:IProgress not found"
 
 project = "posterium"
 author = "The posterium maintainers"
