@@ -15,11 +15,12 @@ from posterium.numerics import forks, trees
 TINY = float(np.finfo(np.float32).tiny)
 
 
-def check_door(key: Any, method: Any) -> None:
-    """Refuse a key or a method of another kind, and a process in which JAX does not run."""
+def check_door(key: Any, model: Model, method: Any) -> None:
+    """Refuse what is no key, network or method, and a process in which JAX does not run."""
     forks.refuse()
     if not trees.is_key(key) or key.shape != ():
         raise TypeError(f"key must be one typed key, such as jax.random.key(0); got {key!r}.")
+    as_network(model.network)
     if isinstance(method, type) or not isinstance(method, Method):
         raise TypeError(
             f"method must be a method such as MAP() or Ensemble(MAP(), 5); got {method!r}."
@@ -39,7 +40,6 @@ def check_model(model: Model, data: Data) -> None:
     """
     _check_scale("The precision of the prior", getattr(model.prior, "precision", ()), low=0.0)
     _check_scale("The noise scale", getattr(model.likelihood, "scale", ()), low=TINY)
-    as_network(model.network)
     f = _outputs(model, data)
     likelihood = type(model.likelihood).__name__
     if f.ndim != 2 or f.shape[0] != len(data.x):

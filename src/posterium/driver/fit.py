@@ -84,7 +84,7 @@ def fit(
     >>> fit(jax.random.key(0), model, as_data(x, x**2), MAP(steps=50)).verdict.status
     'ok'
     """
-    check_door(key, method)
+    check_door(key, model, method)
     precision = precision or method.precision
     if precision not in ("float32", "float64"):
         raise ValueError(f"precision must be 'float32' or 'float64'; got {precision!r}.")

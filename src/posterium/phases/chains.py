@@ -103,7 +103,7 @@ class WarmUp(Phase):
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> WarmUpState:
         keys = jax.random.split(key, self.chains + 1)
         if start is None:
-            network = model.network.init(keys[-1], data.x)
+            network = trees.cast(model.network.init(keys[-1], data.x), data.weight.dtype)
             begin = jax.vmap(lambda key: opening(key, model, data, self.start, network))
             position, fixed = begin(keys[:-1]), network.state
         else:
@@ -255,7 +255,7 @@ def check(model: Model, data: Data, start: str) -> None:
 
 def _check_state(model: Model, data: Data) -> None:
     def changed(key: jax.Array, x: Any) -> Any:
-        weights = model.network.init(key, x)
+        weights = trees.cast(model.network.init(key, x), data.weight.dtype)
         after = jax.tree.leaves(model.network.apply(weights, x, train=True)[1])
         same = [a is b for a, b in zip(jax.tree.leaves(weights.state), after, strict=False)]
         found.append(not all(same) or weights.key is not None)

@@ -219,7 +219,7 @@ class Descent(Phase):
         order = jnp.argsort(jax.random.bits(key, (n,)))
         held, fitted = order[:count], order[count:]
         mask = jnp.ones(n, data.weight.dtype).at[held].set(0)
-        instead = jnp.arange(n).at[held].set(jnp.resize(fitted, count))
+        instead = jnp.arange(n).at[held].set(jnp.resize(fitted, (count,)))
         low = jnp.full((), -jnp.inf, data.weight.dtype)
         return Watch(held, mask, instead, best, low, low, jnp.zeros((), jnp.int32))
 

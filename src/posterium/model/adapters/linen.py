@@ -1,6 +1,8 @@
 """Flax Linen: a module, as a network."""
 
+import dataclasses
 import inspect
+import operator
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -12,6 +14,7 @@ from posterium.model.weights import Weights
 
 try:
     import flax.linen as nn
+    from flax.core import FrozenDict
 except ImportError as error:
     raise ImportError(
         'Networks of Flax need flax, which is not installed: pip install "posterium[flax]".'
@@ -108,7 +111,7 @@ def from_linen(module: nn.Module) -> Linen:
     Raises
     ------
     TypeError
-        For a class, or a module with a field that cannot be hashed.
+        For a class, or a module with a field that cannot be compared, such as an array.
 
     Examples
     --------
@@ -121,11 +124,27 @@ def from_linen(module: nn.Module) -> Linen:
     if not isinstance(module, nn.Module):
         name = getattr(module, "__name__", type(module).__name__)
         raise TypeError(f"Expected a Flax Linen module; got {name}. Build it: {name}(...).")
+    module = _frozen(module)
     try:
         hash(module)
     except TypeError as error:
         raise TypeError(
-            f"Expected a module whose fields can be hashed; {type(module).__name__} has one that "
-            "cannot. Make lists tuples, and keep arrays in variables of the module."
+            f"Expected a module with fields that can be compared; {type(module).__name__} has an "
+            "array, or another that cannot be hashed. Keep arrays in variables of the module."
         ) from error
     return Linen(module)
+
+
+def _frozen(value: Any) -> Any:
+    """Return a module whose lists and dicts are such as can be hashed, the same otherwise."""
+    if isinstance(value, list | tuple):
+        inner = [_frozen(item) for item in value]
+        return value if all(map(operator.is_, inner, value)) and type(value) is tuple else (*inner,)
+    if isinstance(value, dict):
+        return FrozenDict({name: _frozen(item) for name, item in value.items()})
+    if not isinstance(value, nn.Module):
+        return value
+    held = {f.name: getattr(value, f.name) for f in dataclasses.fields(value) if f.init}
+    changed = {name: _frozen(item) for name, item in held.items() if name not in ("parent", "name")}
+    changed = {name: item for name, item in changed.items() if item is not held[name]}
+    return value.clone(**changed) if changed else value

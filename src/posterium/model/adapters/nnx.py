@@ -49,11 +49,11 @@ class NNX:
 
     def _forward(self, weights: Weights, x: jax.Array, train: bool) -> tuple[jax.Array, Any]:
         noise = weights.key is not None
-        key = weights.key if noise else jax.random.key(0)
+        key = jax.random.key(0) if weights.key is None else weights.key
         graph, _, streams, _ = _parts(nnx.eval_shape(self._build, key))
         module = nnx.merge(graph, weights.params, _seeded(streams, key), weights.state or {})
         _switch(module, train=train, noise=noise)
-        given = leaves.switches(module.__call__, train=train, noise=noise)
+        given: dict[str, Any] = leaves.switches(module.__call__, train=train, noise=noise)
         if noise and "rngs" in leaves.arguments(module.__call__):
             given["rngs"] = nnx.Rngs(key)
         f = module(x, **given)
