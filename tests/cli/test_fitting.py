@@ -94,7 +94,7 @@ def test_a_table_without_rows_gives_a_header(fitted, run, tmp_path):
     (tmp_path / "none.csv").write_text("left,right\n")
     target = tmp_path / "p.csv"
     status, out, _ = run("predict", fitted / "m.posterium", tmp_path / "none.csv", "--out", target)
-    assert (status, out) == (0, "")
+    assert (status, out) == (0, f"Predictions of 0 rows: {target}\n")
     assert target.read_text() == ",".join(REGRESSION) + "\n"
 
 
@@ -106,7 +106,9 @@ def test_evaluate_writes_the_keys_of_a_fit(fitted, numbers, run, tmp_path):
     assert list(report) == list(json.loads((fitted / "r.json").read_text()))
     assert (report["n_train"], report["n_test"], report["seed"]) == (54, 60, 7)
     assert report["rmse"] < 0.15
-    assert [line.split()[0] for line in out.splitlines()] == list(report)
+    *scores, last = out.splitlines()
+    assert [line.split()[0] for line in scores] == list(report)
+    assert last == f"Scores: {target}"
 
 
 def test_info_says_what_the_file_holds(fitted, run):

@@ -154,3 +154,17 @@ def test_a_file_fitted_on_an_array_gives_the_estimator(tmp_path):
         assert again.predict(x).tobytes() == model.predict(x).tobytes()
         assert again.n_features_in_ == 2
         assert not hasattr(again, "feature_names_in_")
+
+
+@pytest.mark.parametrize(
+    ("more", "fix"),
+    [
+        ({"the name": "text"}, r'drop "the name", "id"\), .* categorical=\["the name"\]\.$'),
+        ({"sold": "2024-01-31"}, r'the month\), or drop "sold", "id"\.$'),
+    ],
+)
+def test_refusals_of_columns_name_no_options_of_the_command(more, fix):
+    cells = {name: [f"{text}{i if text == 'text' else ''}" for i in range(N)]
+             for name, text in more.items()}  # fmt: skip
+    with pytest.raises(ValueError, match=fix):
+        exact().fit(FRAME.assign(**cells, id=[f"K{i}" for i in range(N)]), PRICE)

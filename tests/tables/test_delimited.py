@@ -57,7 +57,6 @@ def test_one_column_needs_no_separator(table):
     [
         ("a;b|c\n1;2|3\n", {}, "separated by semicolons or bars, not commas, but either gives"),
         ("a;y\n1;2\n3;4;5\n", {"target": "y"}, "--separator"),
-        ("a;b\n1;2\n", {"target": "y"}, "or no target"),
         ("a,b\n1,2\n3\n", {"target": "y"}, "line 3: 2 cells expected"),
         ("a b\n1  2\n", {"separator": "space"}, "line 2: 2 cells expected"),
         ("a;b\n1;2\n", {"separator": "ab"}, 'one sign that is not part of a number; got "ab"'),
@@ -122,3 +121,7 @@ def test_columns_are_called_by_their_numbers_without_a_header(table):
 def test_names_that_are_numbers_suggest_the_option_for_no_header(table):
     with pytest.raises(UserError, match="--no-header and the column's number, from 1 to 3"):
         fit_spec(table("5,6,7\n1,2,3\n4,5,6\n"), "y")
+
+
+def test_semicolons_are_found_where_the_target_is_misspelt(table):
+    assert table("a;b\n1;2\n", target="y").names == ("a", "b")

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 
@@ -179,7 +181,9 @@ def test_an_unknown_task_is_refused(table):
         ("b\n1\n", '1 of the model\'s 2 features is not among the columns: "a"'),
         ("a,b\n2,3\n", 'line 2, column "a": "2" found: true/false was expected'),
         ("a,b\nyes,yes\n", 'line 2, column "b": "yes" found: a number was expected'),
-        ("a,b\nno,x\n", 'numbers or true/false were expected in columns of text: "b"'),
+        ("a,b\nno,1\nno,x\n", 'line 3, column "b": "x" found: a number'),
+        ("a,b\nno,1\nmaybe,1\n", 'line 3, column "a": "maybe" found: a number or true/false was'),
+        ("a,b\nno,2024-01-31\n", "Replace dates by numbers (days since a start, the month)."),
     ],
 )
 def test_predicting_refuses_columns_unlike_those_fitted(table, text, message):
@@ -199,3 +203,34 @@ def test_a_target_whose_squares_overflow_is_refused(table):
     assert 'line 3, column "y": "-2e200" found: a number of at most' in refused(
         table, "x,y\n1,1\n2,-2e200\n"
     )
+
+
+def test_all_columns_that_cannot_be_used_are_refused_together(table):
+    rows = (f"K{i},2024-01-{i:02},1/{i}/2024,{i}\n" for i in range(1, 29))
+    with pytest.raises(UserError) as refusal:
+        fit_spec(table("id,sold,built,y\n" + "".join(rows)), "y")
+    what, fix = str(refusal.value).split("\n")
+    assert (
+        'column "sold": "2024-01-01" found: the column looks like dates, and so do "built"' in what
+    )
+    assert fix.endswith("or --drop sold --drop built --drop id.")
+
+
+@pytest.mark.parametrize("option", ["drop", "categorical"])
+def test_names_with_commas_between_are_answered_with_the_option_once_for_each(table, option):
+    with pytest.raises(UserError, match=f"by itself: --{option} a --{option} b."):
+        fit_spec(table("a,b,c,y\n1,2,3,4\n5,6,7,8\n"), "y", **{option: ("a, b",)})
+
+
+@pytest.mark.parametrize(
+    ("text", "missing", "fix"),
+    [
+        ("Area M2,age\n1,2\n", "refuse", 'fitted to (rename "Area M2" to "aream2").'),
+        ("age\n2\n", "refuse", "Add these columns, or name them as in the table"),
+        ("age\n2\n", "impute", "Add these columns, with empty cells where the values are not"),
+    ],
+)
+def test_a_column_that_is_not_there_is_answered_with_what_may_be_it(table, text, missing, fix):
+    spec, _ = fit_spec(table("aream2,age,y\n1,2,1\n3,4,2\n"), "y", missing=missing)
+    with pytest.raises(UserError, match=re.escape(fix)):
+        spec.features.encode(table(text))

@@ -8,6 +8,7 @@ from posterium.cli import files, options, results
 from posterium.cli.messages import DONE, FAILED, note, say
 from posterium.cli.table import rows_of
 from posterium.driver.cache import enable_compilation_cache
+from posterium.tables.errors import plain
 
 
 def run(
@@ -41,4 +42,6 @@ def run(
     }
     results.show(report)
     files.write_json(report, json, overwrite=overwrite)
+    if json is not None:
+        print(f"Scores: {plain(json)}")
     return DONE

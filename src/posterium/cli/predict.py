@@ -7,6 +7,7 @@ from posterium.cli import files, options, results
 from posterium.cli.messages import DONE, FAILED, note, say
 from posterium.cli.table import far_note, rows_of
 from posterium.driver.cache import enable_compilation_cache
+from posterium.tables.errors import plain
 from posterium.tables.write import write_table
 
 
@@ -30,4 +31,6 @@ def run(
         return FAILED
     columns = results.columns(found, saved.table.classes, probability) | {"outside": distance}
     write_table(results.spread(columns, rows.complete), out, overwrite=overwrite)
+    if out is not None:
+        print(f"Predictions of {len(rows.x):,} rows: {plain(out)}")
     return DONE

@@ -58,8 +58,21 @@ def python_terms() -> Iterator[None]:
         yield
     except UserError as error:
         fix = re.sub(r"--(missing|unseen) (\w+)", r'\1="\2"', error.args[1])
-        fix = re.sub(r"--categorical (\S+)", r"categorical=[\1]", fix)
+        fix = fix.replace("--drop the columns", "drop the columns")
+        for option, words in (("categorical", "categorical=[{}]"), ("drop", "drop {}")):
+            fix = _named(fix, option, words)
         raise UserError(error.args[0], fix) from None
+
+
+def _named(fix: str, option: str, words: str) -> str:
+    """Put an option that names columns, once or several times in a row, in other words."""
+    name = r'(?:"[^"]*"|\S+?(?=[.;,)]*(?:\s|$)))'
+
+    def quoted(found: re.Match[str]) -> str:
+        names = re.findall(rf"--{option} ({name})", found[0])
+        return words.format(", ".join(f'"{each.strip(chr(34))}"' for each in names))
+
+    return re.sub(rf"--{option} {name}(?: --{option} {name})*", quoted, fix)
 
 
 def column_names(count: int) -> tuple[str, ...]:

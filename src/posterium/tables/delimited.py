@@ -75,8 +75,10 @@ def _separated(
     found, problem = _try(text, source, ",")
     if found is not None and (not others or _holds(text, found, ",", target, header)):
         return ",", found, ()
-    fits = [(mark, r) for mark in others if (r := _try(text, source, mark)[0]) is not None]
-    fits = [(mark, r) for mark, r in fits if _holds(text, r, mark, target, header)]
+    even = [(mark, r) for mark in others if (r := _try(text, source, mark)[0]) is not None]
+    fits = [(mark, r) for mark, r in even if _holds(text, r, mark, target, header)]
+    if not fits and (found is None or found.widths[0] == 1):
+        fits = [(mark, r) for mark, r in even if r.widths[0] > 1]  # the target is not a column
     if len(fits) == 1:
         mark, records = fits[0]
         note = f"{source}: cells are separated by {SEPARATORS[mark]}, as all rows agree."
@@ -86,7 +88,7 @@ def _separated(
     if problem is not None and (not others or "," in start):
         raise problem
     words = " or ".join(SEPARATORS[mark] for mark in others)
-    why = "either gives a table" if fits else "the rows have unequal numbers of cells, or no target"
+    why = "either gives a table" if fits else "the rows have unequal numbers of cells"
     raise UserError(
         f"{source}: the cells look separated by {words}, not commas, but {why}.",
         'Say which sign it is, such as --separator ";", and mend the rows that differ.',

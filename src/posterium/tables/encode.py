@@ -163,9 +163,9 @@ def _check_choices(
         )
     find(table, target, "Name one of the columns as the target.")
     for name in drop:
-        find(table, name, "Name columns of the table to drop.")
+        find(table, name, _each("drop", name, table.names))
     for name in categorical:
-        find(table, name, "Name columns of the table as categorical.")
+        find(table, name, _each("categorical", name, table.names))
     if target in drop:
         raise UserError(
             f"The target {quote(target)} is among the columns to drop.", "Leave it out there."
@@ -197,3 +197,11 @@ def _choose_task(table: Table, column: Column) -> str:
     if column.kind == "text" and np.any(~np.isnan(column.values)):
         judge.refuse_text(table, [column])
     return "regression" if column.kind == "number" else "classification"
+
+
+def _each(option: str, given: str, names: Collection[str]) -> str:
+    """Return what to do about a name that is no column, perhaps several with commas between."""
+    parts = [part.strip() for part in given.split(",")]
+    if len(parts) > 1 and all(part in names for part in parts):
+        return f"Give each column by itself: {' '.join(judge.option(option, p) for p in parts)}."
+    return f"Name columns of the table {'to drop' if option == 'drop' else 'as categorical'}."

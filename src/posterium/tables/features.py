@@ -104,12 +104,14 @@ class Features:
 
     def _find(self, table: Table) -> list[Column]:
         """Return the columns used, or refuse a table that lacks some."""
-        absent = [quote(name) for name in self.sources if name not in table.names]
+        absent = [name for name in self.sources if name not in table.names]
         if absent:
+            spare = [name for name in table.names if name not in self.sources]
             raise UserError(
                 f"{table.source}: {len(absent)} of the model's {len(self.columns)} features "
-                f"{'are' if len(absent) > 1 else 'is'} not among the columns: {listing(absent)}.",
-                "Add these columns, or name them as in the table the model was fitted to.",
+                f"{'are' if len(absent) > 1 else 'is'} not among the columns: "
+                f"{listing(map(quote, absent))}.",
+                judge.absent_fix(absent, spare, fills=self.missing == "impute"),
             )
         return [table.column(name) for name in self.sources]
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from posterium.tables.columns import DATE, NUMBER, NUMBERLIKE, Column
+from posterium.tables.columns import BOOLEANS, DATE, NUMBER, NUMBERLIKE, Column
 from posterium.tables.encoders import CategoricalColumn
-from posterium.tables.errors import UserError, listing, quote
+from posterium.tables.errors import LISTED, UserError, listing, quote
 from posterium.tables.table import Table
 
 MIN_ROWS = 2
@@ -37,6 +37,32 @@ def find(table: Table, name: str, fix: str = "Name one of the columns.") -> Colu
         fix = "If the cells are not separated by commas, give --separator."
     columns = listing(map(quote, sorted(table.names, key=alike, reverse=True)))
     raise UserError(f"{table.source}: no column {quote(name)}; there are {columns}.", fix)
+
+
+def absent_fix(absent: Sequence[str], spare: Sequence[str], *, fills: bool) -> str:
+    """Return what to do about columns that a model needs and a table lacks.
+
+    Parameters
+    ----------
+    absent
+        The columns that are not there.
+    spare
+        Columns of the table that the model does not use.
+    fills
+        Whether the model fills missing cells.
+    """
+    empty = ", with empty cells where the values are not known" if fills else ""
+    fix = f"Add these columns{empty}, or name them as in the table the model was fitted to"
+    alike = {name: _alike(name, spare) for name in absent}
+    pairs = [f"{quote(other)} to {quote(name)}" for name, other in alike.items() if other]
+    return f"{fix}{f' (rename {listing(pairs)})' if pairs else ''}."
+
+
+def _alike(name: str, others: Sequence[str]) -> str | None:
+    """Return the name that differs by little, or by capitals and spaces alone; None without one."""
+    plain = {"".join(other.lower().split()): other for other in others}
+    found = difflib.get_close_matches("".join(name.lower().split()), plain, n=1, cutoff=0.8)
+    return plain[found[0]] if found else None
 
 
 def refuse_few(table: Table, dropped: int = 0) -> None:
@@ -80,29 +106,47 @@ def refuse_text(table: Table, columns: Sequence[Column], *, most: int = 0) -> No
     """
     texts = [column for column in columns if column.kind == "text"]
     mixed = [column for column in texts if np.any(~np.isnan(column.values))]
+    dates = [column for column in texts if column.looks_like(DATE)]
     for column in texts:
-        if column.looks_like(DATE):
-            raise UserError(
-                f"{_first(table, column, column.odd())}: the column looks like dates.",
-                f"Replace it by numbers (days since a start, the month), or {drop([column])}.",
-            )
-        if column in mixed or column.looks_like(NUMBERLIKE):
+        if column not in dates and (column in mixed or column.looks_like(NUMBERLIKE)):
             _refuse_number_text(table, column, mixed, most)
-    wordy = [(c, len(c.texts[0])) for c in texts]
+    if texts and not most and not dates:
+        raise UserError(
+            f"{_first(table, texts[0], _neither(texts[0]))}: a number or true/false was expected.",
+            "Write the column as in the table the model was fitted to.",
+        )
+    wordy = [(c, len(c.texts[0])) for c in texts if c not in dates]
     wordy = [(c, k) for c, k in wordy if k > most or (k == len(table) and k >= MANY_ROWS)]
+    counts = listing(f"{quote(c.name)} ({k:,} different values)" for c, k in wordy)
+    if dates:
+        _refuse_dates(table, dates, [c for c, _ in wordy] if most else [], counts, most)
     if not wordy:
         return
-    counts = listing(f"{quote(c.name)} ({k:,} different values)" for c, k in wordy)
-    if not most:
-        raise UserError(
-            f"{table.source}: numbers or true/false were expected in columns of text: {counts}.",
-            "Write the columns as in the table the model was fitted to.",
-        )
     raise UserError(
         f"{table.source}: text with more than {most} levels, or another in every row, in {counts}.",
         f"Leave it out ({drop([c for c, _ in wordy])}), or, if these are categories, "
-        f"{_option('categorical', wordy[0][0])}.",
+        f"{option('categorical', wordy[0][0].name)}.",
     )
+
+
+def _neither(column: Column) -> np.ndarray:
+    """Return where a cell of a column of text is neither a number nor true/false, (n,)."""
+    words = [word for pair in BOOLEANS for word in pair]
+    neither = column.odd() & ~column.cells.str.to_lowercase().is_in(words).to_numpy()
+    return neither if neither.any() else column.odd()
+
+
+def _refuse_dates(
+    table: Table, dates: Sequence[Column], wordy: Sequence[Column], counts: str, most: int
+) -> None:
+    """Refuse columns of dates, and name the columns of too many levels with them."""
+    what = f"{_first(table, dates[0], dates[0].odd())}: the column looks like dates"
+    if len(dates) > 1:
+        what += f", and so do {listing(quote(c.name) for c in dates[1:])}"
+    if wordy:
+        what += f"; and there is text of too many levels in {counts}"
+    fix = "Replace dates by numbers (days since a start, the month)"
+    raise UserError(what + ".", fix + (f", or {drop([*dates, *wordy])}." if most else "."))
 
 
 def _refuse_number_text(table: Table, column: Column, mixed: Sequence[Column], most: int) -> None:
@@ -118,18 +162,19 @@ def _refuse_number_text(table: Table, column: Column, mixed: Sequence[Column], m
     elif most:
         fix = (
             f"Write numbers as 1234.5, without unit or text; if these are categories, "
-            f"{_option('categorical', column)}; or {drop([column])}."
+            f"{option('categorical', column.name)}; or {drop([column])}."
         )
     raise UserError(what + ".", fix)
 
 
 def drop(columns: Sequence[Column]) -> str:
     """Return the option that leaves columns out, for a message."""
-    return " ".join(_option("drop", column) for column in columns[:3])
+    return " ".join(option("drop", column.name) for column in columns[:LISTED])
 
 
-def _option(name: str, column: Column) -> str:
-    return f"--{name} {quote(column.name) if ' ' in column.name else column.name}"
+def option(name: str, column: str) -> str:
+    """Return an option with a column's name, for a message."""
+    return f"--{name} {quote(column) if ' ' in column else column}"
 
 
 def refuse_missing(table: Table, columns: Sequence[Column]) -> None:

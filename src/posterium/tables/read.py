@@ -44,7 +44,7 @@ def read_table(
     encoding
         The encoding of the text, by any name that Python knows.
     target
-        A column that must be there; a separator that gives no such column is not taken of itself.
+        A column that should be there: where several separators fit, the one that gives it is taken.
 
     Raises
     ------
