@@ -53,4 +53,4 @@ def weights(seed, **shapes):
 
 
 def inputs(seed, *shape):
-    return jnp.asarray(np.random.default_rng(seed).normal(size=shape))
+    return np.random.default_rng(seed).normal(size=shape)

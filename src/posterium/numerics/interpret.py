@@ -50,6 +50,8 @@ REASONS = {
     "custom_jvp_call": "enters a function with its own derivative",
     "custom_vjp_call": "enters a function with its own derivative",
 }
+NOT_REAL = "not a floating-point array"
+UNUSED = ("unused", "no output depends on it")
 TWICE = "used more than once"
 
 
@@ -87,7 +89,8 @@ class Tracked:
     source
         Number of the leaf, for a weight; whatever a use puts there, for a value of its own.
     view
-        Maps an array shaped like the source to one shaped like this value; it is linear.
+        Maps an array shaped like the source to one shaped like this value; it is linear. Given
+        integers, the numbers of the entries, it only moves them.
     spread
         Whether an entry of the source may stand in several places.
     value
@@ -109,8 +112,9 @@ class Tracked:
 
         def view(entries: jax.Array) -> jax.Array:
             entries = self.view(entries)
-            kept = site.name == "convert_element_type" and not _is_float(entries)
-            return entries if kept else site.bind(entries)[0]
+            is_number = jnp.issubdtype(entries.dtype, jnp.integer)
+            numbered = is_number and site.name == "convert_element_type"
+            return entries if numbered else site.bind(entries)[0]
 
         size = np.prod(site.shape, dtype=np.int64)
         spread = self.spread or size > np.prod(site.shapes[0], dtype=np.int64)
@@ -198,9 +202,19 @@ class Program:
     closed: Any
     structure: Any
 
+    def coverage(self, log: Mapping[int, tuple[str, str]]) -> Coverage:
+        """Return the report of a walk that logged (treatment, reason) by leaf."""
+        lines = [log.get(i, UNUSED) for i in range(len(self.paths))]
+        pairs = zip(self.paths, lines, strict=True)
+        return Coverage(tuple((path, *line) for path, line in pairs))
+
     def run(self, use: Use, row: Sequence[Any]) -> list[Any]:
         """Walk through the function at a row, given the values of its leaves."""
-        weights = [Tracked(i) for i in range(len(self.paths))]
+        avals = self.closed.in_avals[: len(self.paths)]
+        weights: list[Any] = [Tracked(i) for i in range(len(avals))]
+        for i, aval in enumerate(avals):
+            if not jnp.issubdtype(aval.dtype, jnp.floating):
+                weights[i] = use.settle(weights[i], NOT_REAL)
         consts = [use.constant(value) for value in self.closed.consts]
         return _settled(use, walk(use, self.closed.jaxpr, consts, [*weights, *row]))
 
@@ -268,7 +282,7 @@ def _outputs(use: Use, site: Site) -> Sequence[Any]:
         return use.call(site, lambda *ins: walk(use, body, consts, ins))
     if not any(isinstance(value, Tracked) for value in site.ins):
         return use.evaluate(site)
-    if site.name in MOVES and len(site.ins) == 1:
+    if site.name in MOVES and len(site.ins) == 1 and _is_exact(site):
         return [site.ins[0].moved(site)]
     rule = use.rules.get(site.name)
     reason = REASONS.get(site.name, f"enters {site.name}")
@@ -277,6 +291,11 @@ def _outputs(use: Use, site: Site) -> Sequence[Any]:
         return [out]
     ins = tuple(_settled(use, site.ins, out.reason))
     return use.evaluate(replace(site, ins=ins))
+
+
+def _is_exact(site: Site) -> bool:
+    """Say whether an operation keeps real numbers real: a cast to integers rounds."""
+    return jnp.issubdtype(site.params.get("new_dtype", jnp.float32), jnp.floating)
 
 
 def _settled(use: Use, values: Sequence[Any], reason: str = "is an output") -> list[Any]:
@@ -318,10 +337,6 @@ def _uses(jaxpr: Any, equations: Sequence[Any]) -> Counter[Any]:
 
 def _variables(atoms: Sequence[Any]) -> list[Any]:
     return [atom for atom in atoms if not isinstance(atom, core.Literal)]
-
-
-def _is_float(array: Any) -> bool:
-    return jnp.issubdtype(jnp.result_type(array), jnp.floating)
 
 
 def rows_are_alone(f: Callable[[Any, Any], Any], params: Any, x: Any) -> bool:

@@ -134,7 +134,7 @@ def factors(
         pulled = jax.vmap(lambda x, root: _row(tapped, x, root, sharing))(x, root)
         return _sums(pulled, weight)
 
-    size = max(1, curvature.TILE_BYTES // _row_bytes(tapped, root))
+    size = max(1, curvature.TILE_BYTES // row_bytes(tapped, root))
     return curvature.sum_tiles(tile, ((x, root), weight), size)
 
 
@@ -163,7 +163,7 @@ def _sums(pulled: tuple[Any, Any, Any], weight: jax.Array) -> Factors:
     return Factors(blocks, weight @ squares)
 
 
-def _row_bytes(tapped: Tapped, root: jax.Array) -> int:
+def row_bytes(tapped: Tapped, root: jax.Array) -> int:
     """Return what inputs and gradients of one row take."""
     columns = root.shape[-1]
     rest = sum(tapped.leaves[i].size for i in tapped.rest) * columns

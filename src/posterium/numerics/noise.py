@@ -22,10 +22,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from posterium.numerics import products
-from posterium.numerics.interpret import Coverage, Plain, Program, Site, Tracked, Use, trace
+from posterium.numerics.interpret import (
+    NOT_REAL,
+    Coverage,
+    Plain,
+    Program,
+    Site,
+    Tracked,
+    Use,
+    trace,
+)
+from posterium.numerics.trees import flatten
 
 MODES = ("local", "flipout", "shared")
 ELEMENTWISE = ("add", "add_any", "sub", "mul", "div")
+AS_ASKED = ("shared", "as asked for")
+FIXED = ("fixed", NOT_REAL)
 WORD = 32
 """Signs that are taken from one random word."""
 
@@ -71,7 +83,7 @@ def draw(
         units = _units(unit_key, leaves, range(len(leaves)), dtype)
         pairs = zip(leaves, spread, units, strict=True)
         drawn = [m if unit is None else m + s * unit for m, s, unit in pairs]
-        return f(structure.unflatten(drawn), x), coverage(f, mean, x, mode=mode)
+        return f(structure.unflatten(drawn), x), _all_shared(mean)
     program = trace(f, mean, x)
     plan = _plan(program, mode, leaves, x)
     units = _units(unit_key, leaves, plan.units, dtype)
@@ -89,10 +101,9 @@ def draw(
 def coverage(f: Function, params: Any, x: Any, *, mode: str = "local") -> Coverage:
     """Return which weight gets which treatment in `draw`, and why; nothing is computed."""
     _check(mode)
-    program = trace(f, params, x)
     if mode == "shared":
-        return Coverage(tuple((path, "shared", "as asked for") for path in program.paths))
-    return _plan(program, mode, jax.tree.leaves(params), x).coverage
+        return _all_shared(params)
+    return _plan(trace(f, params, x), mode, jax.tree.leaves(params), x).coverage
 
 
 class Value(NamedTuple):
@@ -140,7 +151,7 @@ class _Noise(Use):
         """Return one draw for all rows: exact whatever follows."""
         leaf = tracked.source
         if not _is_float(self.mean[leaf]):
-            self.log[leaf] = ("fixed", "not a floating-point array")
+            self.log[leaf] = FIXED
             return Value(tracked.view(self.mean[leaf]), False)
         self.log[leaf] = ("shared", reason)
         return Value(tracked.view(self.mean[leaf] + self.deviation(leaf)), False)
@@ -192,7 +203,7 @@ class _Noise(Use):
         tracked, x = site.ins[found.weight], site.ins[found.other]
         if not x.row:
             return Plain("meets what is the same in every row")
-        if not (_is_float(x.array) and _is_float(self.mean[tracked.source])):
+        if not _is_float(x.array):
             return Plain("its product is not one of real numbers")
 
         def apply(w: jax.Array, x: jax.Array) -> jax.Array:
@@ -230,8 +241,6 @@ class _Noise(Use):
             return Plain("meets what is the same in every row")
         tracked = site.ins[weights[0]]
         mean = self.mean[tracked.source]
-        if not _is_float(mean):
-            return Plain("not a floating-point array")
         self.log[tracked.source] = ("per row", f"enters {site.name}")
         noise = self.sd[tracked.source] * self.take("normals", mean.shape, mean.dtype)
         ins = [v.array if isinstance(v, Value) else tracked.view(mean + noise) for v in site.ins]
@@ -242,8 +251,8 @@ class _Noise(Use):
 
         A draw a look-up would be inexact for a token that stands twice in a row.
         """
-        table = 0 in site.weights()
-        return Plain("a table of embeddings: one draw a token" if table else "enters gather")
+        looked_up = site.weights() == [0] and site.ins[1].row
+        return Plain("a table of embeddings: one draw a token" if looked_up else "enters gather")
 
     rules: ClassVar = {
         **dict.fromkeys(products.PRODUCTS, product),
@@ -257,6 +266,12 @@ def _check(mode: str) -> None:
         raise ValueError(f"mode must be one of {', '.join(MODES)}; got {mode!r}.")
 
 
+def _all_shared(params: Any) -> Coverage:
+    leaves = flatten(params).items()
+    lines = [(path, AS_ASKED if _is_float(leaf) else FIXED) for path, leaf in leaves]
+    return Coverage(tuple((path, *line) for path, line in lines))
+
+
 def _run(program: Program, use: _Noise, x: Any) -> list[jax.Array]:
     return [value.array for value in program.run(use, [Value(a, True) for a in jax.tree.leaves(x)])]
 
@@ -264,9 +279,8 @@ def _run(program: Program, use: _Noise, x: Any) -> list[jax.Array]:
 def _plan(program: Program, mode: str, leaves: Sequence[Any], x: Any) -> Plan:
     use = _Noise(mode, leaves, leaves)
     jax.eval_shape(lambda x: _run(program, use, jax.tree.map(lambda a: a[0], x)), x)
-    told = (use.log.get(i, ("unused", "no output depends on it")) for i in range(len(leaves)))
-    entries = tuple((path, *line) for path, line in zip(program.paths, told, strict=True))
-    return Plan(use.taken["normals"], use.taken["signs"], frozenset(use.shared), Coverage(entries))
+    numbers = use.taken["normals"], use.taken["signs"]
+    return Plan(*numbers, frozenset(use.shared), program.coverage(use.log))
 
 
 def _units(key: jax.Array, leaves: Sequence[Any], wanted: Any, dtype: Any) -> list[Any]:

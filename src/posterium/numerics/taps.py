@@ -15,7 +15,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from posterium.numerics import products
-from posterium.numerics.interpret import Coverage, Plain, Program, Site, Tracked, Use, trace
+from posterium.numerics.interpret import (
+    NOT_REAL,
+    Coverage,
+    Plain,
+    Program,
+    Site,
+    Tracked,
+    Use,
+    trace,
+)
 from posterium.numerics.products import Axes
 
 
@@ -45,6 +54,11 @@ class Product:
     def outputs(self) -> int:
         """Columns of the weight's matrix."""
         return self.entries.shape[1]
+
+    @property
+    def size(self) -> int:
+        """Entries of its result for one row."""
+        return self.positions * self.outputs
 
 
 @dataclass(frozen=True)
@@ -115,14 +129,8 @@ def tap(f: Callable[[Any, Any], Any], params: Any, x: Any) -> Tapped:
     leaves = tuple(map(jnp.asarray, jax.tree.leaves(params)))
     use = _Taps(program.paths, leaves)
     jax.eval_shape(lambda x: program.run(use, [a[0] for a in jax.tree.leaves(x)]), x)
-    lines = [use.line(i) for i in range(len(leaves))]
-    entries = tuple((path, *line) for path, line in zip(program.paths, lines, strict=True))
-    rest = tuple(
-        i
-        for i, (treatment, _) in enumerate(lines)
-        if treatment == "plain" and jnp.issubdtype(leaves[i].dtype, jnp.floating)
-    )
-    return Tapped(program, leaves, tuple(use.products), rest, Coverage(entries))
+    rest = tuple(i for i in sorted(use.log) if use.log[i][0] == "plain")
+    return Tapped(program, leaves, tuple(use.products), rest, program.coverage(use.log))
 
 
 class _Taps(Use):
@@ -142,12 +150,8 @@ class _Taps(Use):
     def settle(self, tracked: Tracked, reason: str) -> Any:
         if not tracked.is_weight:
             return tracked.value
-        self.log[tracked.source] = ("plain", reason)
+        self.log[tracked.source] = ("fixed" if reason == NOT_REAL else "plain", reason)
         return tracked.view(self.leaves[tracked.source])
-
-    def line(self, leaf: int) -> tuple[str, str]:
-        """Return treatment and reason of a leaf."""
-        return self.log.get(leaf, ("unused", "no output depends on it"))
 
     def inputs(self) -> list[jax.Array]:
         """Return the products' inputs, with ones for a bias."""
@@ -174,7 +178,7 @@ class _Taps(Use):
         weight = self.leaves[tracked.source]
         if found.batch_w or site.params.get("feature_group_count", 1) != 1:
             return Plain("is several products at once")
-        if not all(jnp.issubdtype(a.dtype, jnp.floating) for a in (x, weight)):
+        if not jnp.issubdtype(x.dtype, jnp.floating):
             return Plain("its product is not one of real numbers")
         positions = found.positions(site)
         entries = _kernel(site, found, self.numbers(tracked, weight.shape))
@@ -203,10 +207,12 @@ class _Taps(Use):
         tapped, tracked = sorted(sides, key=lambda side: side.is_weight)
         product, leaf = tapped.source, self.leaves[tracked.source]
         cells = self.numbers(tapped, (product.positions, product.outputs))
-        if tapped.spread or cells.size != product.positions * product.outputs:
+        if tapped.spread or cells.shape != site.shape or cells.size != product.size:
             return Plain("is added to a part of a product")
-        entries = np.empty((product.positions, product.outputs), int)
-        entries.flat[cells.ravel()] = self.numbers(tracked, leaf.shape).ravel()
+        added = np.broadcast_to(self.numbers(tracked, leaf.shape), site.shape)
+        entries = np.empty(product.size, int)
+        entries[cells.ravel()] = added.ravel()
+        entries = entries.reshape(product.positions, product.outputs)
         if np.any(entries != entries[:1]) or np.unique(entries[0]).size != product.outputs:
             return Plain("is no entry a column of a product")
         product.bias, product.bias_entries = tracked.source, entries[0]
