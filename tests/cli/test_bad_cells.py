@@ -80,6 +80,8 @@ BIG = [2**54 * (i * i % 17) + i for i in range(N)]
         case(36, "few values", table(VALUES, y=[1, 2, 3] * 8), "3 different values",
              "classification"),
         case(41, "large integers", table(BIG), "identifier", '"c0"'),
+        case(41, "integers that are one number", table([2**53 + i % 2 for i in range(N)]),
+             "identifier", '"c0"'),
         case(42, "unique integers", table([(7 * i) % 24 for i in range(N)]), "identifier"),
         case(43, "leak", table(VALUES, y=[2 * v + 1 for v in VALUES]), "leak"),
     ],

@@ -121,6 +121,16 @@ def test_what_a_fit_was_told_of_categories_holds_for_its_predictions(fit, column
     assert len(found) == N
 
 
+@pytest.mark.parametrize("command", ["predict", "evaluate", "report"])
+@pytest.mark.parametrize("option", ["--missing", "--unseen"])
+@pytest.mark.parametrize("rule", ["none", ""])
+def test_a_rule_that_there_is_not_is_refused(command, option, rule, fit, columns, write, refused):
+    data = write(lines(columns))
+    what, _ = refused(command, fit(), data, option, rule)
+    assert option[2:] in what
+    refused("fit", data, "--target", "size", option, rule)
+
+
 def test_rows_with_gaps_keep_their_place_and_stay_empty(fit, columns, predicted, write, refused):
     age = [*columns["age"][:4], "NA", *columns["age"][5:]]
     gappy = columns | {"age": age}

@@ -28,14 +28,14 @@ FIT = ("fit", "{t}", "--target", "y")
         ),
         *(
             pytest.param("--seed", v, id=f"row-56 seed {v}")
-            for v in ("-1", str(2**64), "1.5", "ten")
+            for v in ("-1", str(2**64), "0" * 30 + str(2**64), "1.5", "ten")
         ),
     ],
 )
 def test_a_number_out_of_range_is_refused_with_the_range(option, value, numbers, refused):
     what, fix = refused("fit", numbers, "--target", "y", option, value)
     assert option in what
-    assert value in what
+    assert value[:40] in what
     assert " to " in fix
 
 

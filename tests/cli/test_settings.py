@@ -59,6 +59,7 @@ def test_a_field_of_several_kinds_takes_each():
         "steps=ten", "steps=1.5", "steps=true", "steps=-1", "steps=", "steps=[1]", "steps={}",
         "learning_rate=fast", "learning_rate=NaN", "learning_rate=Infinity", "learning_rate=-1",
         "optimiser=3", "use_prior=1", "betas=[1]", "betas=0.5", "batch_size=0.5",
+        f"steps={2**31}", f"steps={10**400}", f"learning_rate={10**400}",
     ],
 )  # fmt: skip
 def test_a_value_of_another_kind_is_refused_with_the_one_there_is(setting):

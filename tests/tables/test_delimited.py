@@ -97,6 +97,12 @@ def test_decimal_commas_are_read_when_asked_for(table):
     np.testing.assert_array_equal(quoted.column("a").values, [1.5, 0.5])
 
 
+def test_decimal_commas_are_no_separators_where_another_sign_separates_cells(table):
+    found = table("1,5;2,5\n3,5;4,5\n", decimal=",", header=False, target="2")
+    assert rows(found)[0] == ("1", "2")
+    np.testing.assert_array_equal(found.column("2").values, [2.5, 4.5])
+
+
 def test_decimal_commas_give_labels_and_categories_by_value(table):
     found = table("a;y\n1,5;0,5\n2;1,5\n1,50;0,50\n", decimal=",")
     spec, _ = fit_spec(found, "y", "classification", categorical=["a"])

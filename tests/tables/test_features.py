@@ -86,6 +86,14 @@ def test_integer_codes_become_categories_when_they_are_said_to_be_and_sort_as_nu
     np.testing.assert_array_equal(x, [[0, 1], [1, 0], [0, 1], [1, 0]])
 
 
+def test_integer_codes_that_float64_does_not_tell_apart_are_different_categories(table):
+    codes = [str(2**53 + i % 2) for i in range(20)]
+    features, _, _ = fitted(table, columns(c=codes, d=codes), categorical=["c"])
+    assert features.names == (f"c = {2**53}", f"c = {2**53 + 1}", "d")
+    x = features.encode(table(columns(c=[f"0{2**53 + 1}", str(2**53)], d=["1", "2"])))
+    np.testing.assert_array_equal(x[:, :2], [[0, 1], [1, 0]])
+
+
 def test_mixed_codes_and_words_become_categories_when_they_are_said_to_be(table):
     features, _, _ = fitted(table, columns(c=["10", "x", "9", "x", "9"]), categorical=["c"])
     assert features.names == ("c = 9", "c = 10", "c = x")

@@ -183,6 +183,17 @@ def test_names_that_are_no_text_become_text_and_may_not_be_the_same():
         from_frame(pd.DataFrame(np.zeros((1, 2)), columns=[1, "1"]))
 
 
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_integers_that_numbers_do_not_tell_apart_are_no_categories_nor_labels(make):
+    table = from_frame(make({"a": [2**53, 2**53 + 1] * 5, "y": range(10)}))
+    with pytest.raises(UserError, match="too large to be told apart"):
+        fit_features(table, ["a"], categorical=["a"])
+    with pytest.raises(UserError, match="too large to be told apart"):
+        fit_spec(table, "a", "classification")
+    text = pd.DataFrame({"a": pd.Series([2**53, 2**53 + 1] * 5, dtype="category")})
+    assert fit_features(from_frame(text), ["a"])[0].names == (f"a = {2**53}", f"a = {2**53 + 1}")
+
+
 def test_declared_categories_need_not_be_few_nor_look_like_words():
     codes = [f"{i} kg" for i in range(60)] * 2
     for frame in (

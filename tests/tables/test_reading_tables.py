@@ -38,12 +38,17 @@ def rows(table):
         PLAIN.replace(b"\n", b"\r\n"),
         PLAIN.replace(b"\n", b"\r"),
         b"\n" + PLAIN.replace(b"\n", b"\n\n") + b"  \n",
+        PLAIN + b"\n",
+        PLAIN + b"\n \t\n  ",
         gzip.compress(PLAIN, mtime=0),
         b'"a", b\n"1",x \n 2,y',
         b"a,b,\n1,x,\n2,y,\n",
     ],
-    ids=["plain", "no end", "mark", "crlf", "cr", "blank", "gzip", "quoted", "trailing comma"],
-)
+    ids=[
+        "plain", "no end", "mark", "crlf", "cr", "blank", "blank end", "blank ends", "gzip",
+        "quoted", "trailing comma",
+    ],
+)  # fmt: skip
 def test_the_same_table_is_read_from_every_way_of_writing_it(table, content):
     assert rows(table(content)) == [("a", "b"), ("1", "x"), ("2", "y")]
 

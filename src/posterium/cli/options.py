@@ -30,7 +30,7 @@ def check_draws(number: int | None, classes: int) -> None:
 
 def whole(option: str, text: str, low: int, high: int) -> int:
     """Return a whole number from low to high."""
-    digits = text.strip()
+    digits = text.strip().lstrip("0") or text.strip()[:1]
     if not digits.isascii() or not digits.isdigit() or not low <= int(digits[:30]) <= high:
         raise UserError(
             f"{option} takes a whole number; {quote(text)} found.",

@@ -185,7 +185,7 @@ def checked(
         prior_precision=options.positive("--prior-precision", prior_precision),
         noise_sd=options.positive("--noise-sd", noise_sd),
         precision=options.one_of("--precision", precision, ("float32", "float64")),
-        rules={name: value for name, value in rules.items() if value},
+        rules={name: value for name, value in rules.items() if value not in (None, ())},
         **asked,
     )
     request.check()

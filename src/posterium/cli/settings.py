@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-import math
+import sys
 import types
 import typing
 from collections.abc import Sequence
@@ -10,6 +10,9 @@ from typing import Any
 
 from posterium._struct import replace
 from posterium.tables.errors import UserError, listing, quote
+
+MOST = 2**31 - 1
+"""The largest whole number: steps and rows are counted in 32 bits."""
 
 
 def apply_settings(method: Any, settings: Sequence[str]) -> Any:
@@ -119,7 +122,7 @@ def _fits(value: Any, expected: Any) -> bool:
     if expected in (int, float):
         kinds = int if expected is int else int | float
         number = isinstance(value, kinds) and not isinstance(value, bool)
-        return number and math.isfinite(value) and value >= 0
+        return number and 0 <= value <= (MOST if expected is int else sys.float_info.max)
     return isinstance(expected, type) and isinstance(value, expected)
 
 
@@ -132,7 +135,7 @@ def _all_fit(values: tuple[Any, ...], expected: tuple[Any, ...]) -> bool:
 def _words(expected: Any) -> str:
     """Say in words what a type takes."""
     known = {
-        int: "a whole number of at least 0",
+        int: f"a whole number from 0 to {MOST}",
         float: "a number of at least 0",
         bool: "true or false",
         str: "a word",

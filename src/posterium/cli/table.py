@@ -11,6 +11,7 @@ from posterium.cli.files import Saved
 from posterium.cli.split import held_out
 from posterium.tables.encode import MIN_ROWS, TableSpec
 from posterium.tables.errors import UserError
+from posterium.tables.features import check_rules
 from posterium.tables.read import read_table
 from posterium.tables.table import Table
 
@@ -140,11 +141,12 @@ def rows_of(
     target
         Whether rows need a target: those without are then not complete.
     """
-    reading = {**saved.record.get("reading", {}), **reading}
-    table = read_table(data, target=saved.table.features.sources[0], **reading)
     given = {"missing": missing, "unseen": unseen}
     rules = {name: value for name, value in given.items() if value is not None}
     spec = replace(saved.table, features=replace(saved.table.features, **rules))
+    check_rules(spec.features.missing, spec.features.unseen)
+    reading = {**saved.record.get("reading", {}), **reading}
+    table = read_table(data, target=spec.features.sources[0], **reading)
     complete = spec.complete(table) if target else spec.features.complete(table)
     used = table.take(complete)
     if target and not len(used):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from posterium.tables.errors import UserError
+from posterium.tables.errors import UserError, quote
 
 MISSING = ("", "na", "n/a", "#n/a", "nan", "null", "?")
 """Cells that stand for a missing value, in lower case."""
@@ -34,7 +34,7 @@ NUMBERLIKE = r"^[^0-9A-Za-z]{0,3}[0-9]"
 """A cell that begins as a number does, perhaps behind a sign or a currency."""
 
 EXACT = 2**53
-"""Beyond this size float64 does not hold every integer."""
+"""From this size on float64 does not hold every integer."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,10 @@ class Column:
         odd = self.cells.filter(self.odd())
         return 2 * int(odd.str.contains(pattern).sum()) > len(odd)
 
+    def _inexact(self) -> bool:
+        """Say whether there are numbers that float64 may not tell from their neighbours."""
+        return bool(np.any(np.abs(self.values) >= EXACT))
+
     @cached_property
     def texts(self) -> tuple[list[str], np.ndarray]:
         """The different cells as written, sorted, and which one each row has.
@@ -90,6 +94,12 @@ class Column:
         codes = np.full(len(self.values), -1)
         there = ~self.missing
         if self.cells is None:
+            if self.whole and self._inexact():
+                raise UserError(
+                    f"The integers in the column {quote(self.name)} are too large to be told apart "
+                    "as numbers.",
+                    "Turn the column into text.",
+                )
             found, codes[there] = np.unique(self.values[there], return_inverse=True)
             if self.kind == "boolean":
                 return [("false", "true")[int(v)] for v in found], codes
@@ -106,7 +116,7 @@ class Column:
 
         Numbers are compared by value, so that 1, 1.0 and 01 are one category.
         """
-        if self.kind == "number":
+        if self.kind == "number" and not (self.cells is not None and self._inexact()):
             return dataclasses.replace(self, cells=None).texts
         found, codes = self.texts
         merged = [_normal(text) for text in found]

@@ -38,7 +38,7 @@ def parse_text(
     target: str | None,
 ) -> Table:
     """Return the table in a CSV text with single newlines as line ends; see `read_table`."""
-    mark, records, notes = _separated(text, source, separator, target, header)
+    mark, records, notes = _separated(text, source, separator, decimal, target, header)
     frame = _frame(text, records, source, mark)
     names = [f"{i}" for i in range(1, frame.width + 1)]
     lines = records.lines
@@ -65,7 +65,7 @@ def _blank(cells: Any) -> bool:
 
 
 def _separated(
-    text: bytes, source: str, separator: str | None, target: str | None, header: bool
+    text: bytes, source: str, separator: str | None, decimal: str, target: str | None, header: bool
 ) -> tuple[str, Records, tuple[str, ...]]:
     """Return the separator, the records it gives, and a note if it was found rather than given."""
     if separator is not None:
@@ -73,7 +73,8 @@ def _separated(
     start = text.lstrip()[:100_000].partition(b"\n")[0].decode(errors="replace")
     others = [mark for mark in SEPARATORS if mark != "," and mark in start]
     found, problem = _try(text, source, ",")
-    if found is not None and (not others or _holds(text, found, ",", target, header)):
+    plain = decimal != "," and found is not None and _holds(text, found, ",", target, header)
+    if found is not None and (plain or not others):
         return ",", found, ()
     even = [(mark, r) for mark in others if (r := _try(text, source, mark)[0]) is not None]
     fits = [(mark, r) for mark, r in even if _holds(text, r, mark, target, header)]
@@ -137,6 +138,7 @@ def _even(text: bytes, source: str, separator: str) -> Records:
 def _frame(text: bytes, records: Records, source: str, separator: str) -> Any:
     """Return all records, the line of names first, as a polars frame of strings."""
     polars = load_polars()
+    text = text[: records.ends[-1]]
     if np.any(records.starts[1:] != records.ends[:-1] + 1) or records.starts[0] > 0:
         spans = zip(records.starts, records.ends, strict=True)
         text = b"\n".join(text[start:end] for start, end in spans)

@@ -112,6 +112,8 @@ def _as_float(item: Any) -> float:
 
 def _as_text(item: Any) -> str:
     """Return an object as the text of a cell, numbers in the fewest digits."""
+    if isinstance(item, numbers.Integral) and not isinstance(item, bool | np.bool_):
+        return str(int(item))
     if isinstance(item, numbers.Real | decimal.Decimal) and not isinstance(item, bool | np.bool_):
         return written(_as_float(item))
     return str(item)

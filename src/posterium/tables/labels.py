@@ -53,7 +53,7 @@ def _label_type(column: Column) -> type:
     if column.kind == "boolean":
         spelled = column.cells is None or set(column.texts[0]) <= {"True", "False"}
         return bool if spelled else str
-    if column.kind == "text" or np.abs(column.values).max() > EXACT:
+    if column.kind == "text" or np.abs(column.values).max() >= EXACT:
         return str
     return int if column.whole else float
 

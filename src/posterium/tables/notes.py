@@ -47,18 +47,18 @@ def _oddities(encoder: Encoder, column: Column) -> list[tuple[str, str]]:
         rare = f", {len(encoder.rare)} rare ones as one" if encoder.rare else ""
         count = len(encoder.levels) + len(encoder.rare)
         return [("Read as categories", f"{name} ({count} levels{rare})")]
+    largest = np.abs(values).max()
+    if column.whole and largest >= EXACT:
+        return [("Integers too large to be exact in float64, likely identifiers", name)]
     if values.min() == values.max():
         return [(FLAT, name)]
     if encoder.kind == "boolean":
         text = column.cells is not None and column.kind == "boolean"
         return [("Read as 1 (true, yes) and 0 (false, no)", name)] if text else []
-    largest = np.abs(values).max()
     found = []
     if np.std(values / largest) <= CONSTANT:
         found.append(("Nearly constant columns, treated as constant", name))
-    if column.whole and largest > EXACT:
-        found.append(("Integers too large to be exact in float64, likely identifiers", name))
-    elif column.whole and len(values) >= MANY_ROWS and np.unique(values).size == len(column.values):
+    if column.whole and len(values) >= MANY_ROWS and np.unique(values).size == len(column.values):
         found.append(("A different integer in every row, likely identifiers", name))
     return found
 
