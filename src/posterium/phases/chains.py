@@ -254,15 +254,15 @@ def check(model: Model, data: Data, start: str) -> None:
 
 
 def _check_state(model: Model, data: Data) -> None:
-    def changed(key: jax.Array, x: Any) -> Any:
-        weights = trees.cast(model.network.init(key, x), data.weight.dtype)
-        after = jax.tree.leaves(model.network.apply(weights, x, train=True)[1])
+    def changed(key: jax.Array, data: Data) -> Any:
+        weights = trees.cast(model.network.init(key, data.x), data.weight.dtype)
+        after = jax.tree.leaves(model.network.apply(weights, data.x, train=True)[1])
         same = [a is b for a, b in zip(jax.tree.leaves(weights.state), after, strict=False)]
         found.append(not all(same) or weights.key is not None)
-        return x
+        return key
 
     found: list[bool] = []
-    jax.eval_shape(changed, jax.random.key(0), data.x)
+    jax.eval_shape(changed, jax.random.key(0), data)
     if found[0]:
         raise ValueError(
             "A sampler expects a network without running statistics and without noise of its own; "
