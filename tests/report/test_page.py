@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure as Canvas
 from tests.report.cases import page, subject
 
 from posterium.posterior.components import ClassComponents, GaussianComponents
@@ -275,3 +276,47 @@ def test_a_class_that_was_given_no_probability_has_an_infinite_score(undrawn):
         return ClassPredictive(lambda: [components], (len(x), 3))
 
     assert "infinite" in page(replace(subject(classes=3), predict=predict))
+
+
+def one_wide(rows=40, wide=100.0):
+    """A subject with the same interval in each row but one."""
+    found = subject(rows=rows, held=0)
+
+    def predict(x):
+        sd = np.where(x[:, :1] == found.x[3, 0], wide, 0.5)
+        component = GaussianComponents(np.stack([x[:, :1], x[:, :1] + 0.1 * sd]), sd**2)
+        return RegressionPredictive(lambda: [component], (len(x), 1), squeeze=True)
+
+    return replace(found, predict=predict)
+
+
+def test_one_very_wide_interval_sets_neither_the_axes_nor_the_share_that_is_epistemic(monkeypatch):
+    limits = []
+
+    def figure(self, title, draw, caption="", *, height=3.0):
+        if title == "Predicted against observed":
+            axes = Canvas().subplots()
+            draw(axes)
+            limits.append(axes.get_ylim())
+        return Figure(title, "<svg></svg>", caption)
+
+    monkeypatch.setattr(Sheet, "figure", figure)
+    text = Reader(page(one_wide())).text
+    assert limits[0][1] - limits[0][0] < 15
+    assert "1 very wide bar may be cut off" in text
+    assert "very wide" not in Reader(page(one_wide(wide=0.6))).text
+
+
+def test_a_perfect_accuracy_of_few_rows_is_not_called_underconfident(undrawn):
+    def predict(x):
+        probs = np.tile([0.99, 0.01], (1, len(x), 1))
+        return ClassPredictive(lambda: [ClassComponents.from_probs(probs)], (len(x), 2))
+
+    found = replace(subject(rows=5, classes=2, held=0), y=np.zeros(5, int), predict=predict)
+    assert "99%, about as often as it is right" in Reader(page(found)).text
+
+
+def test_a_rare_class_is_not_said_to_have_no_rows(undrawn):
+    y = (np.arange(300) == 0).astype(int)
+    found = replace(subject(rows=300, classes=2, held=0), y=y)
+    assert "class 0 100%, class 1 under 1%" in Reader(page(found)).text

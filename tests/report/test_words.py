@@ -2,10 +2,18 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from posterium.evaluate.scores import Score
-from posterium.report.words import count, coverage_reading, number, percent, with_error
+from posterium.report.words import (
+    classification_lines,
+    count,
+    coverage_reading,
+    number,
+    percent,
+    with_error,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +58,13 @@ def test_plurals():
 def test_coverage_is_read_against_chance(share, said):
     assert said in coverage_reading(share, 100)
     assert "Consistent" in coverage_reading(share, 8) or share == 0.7
+
+
+def test_classes_that_no_scored_row_has_are_named_beside_a_ranking_that_is_not_defined():
+    score = Score(0.5, 0.1)
+    found = {name: score for name in ("accuracy", "brier", "ece")} | {"auroc": Score(math.nan, 0)}
+    lines = classification_lines(found, score, np.zeros(3, int), ("a", "b", "c"))
+    reading = {line.name: line.reading for line in lines}
+    assert reading["AUROC"].endswith("No scored row is of the class “b”, “c”.")
+    assert reading["NLL"].endswith("The shares of the classes alone have 0.")
+    assert "up to about 1 for so many rows" in reading["ECE"]

@@ -14,7 +14,7 @@ from posterium.report.evaluated import Labels
 from posterium.report.figures import Figure, Sheet
 from posterium.report.sections import Sections, Tile, drawn_rows, rows_note
 from posterium.report.subject import Subject
-from posterium.report.tables import ROWS, UncertainRow, farthest
+from posterium.report.tables import ROWS, UncertainRow, unusual
 from posterium.report.words import classification_lines, number, percent, with_error
 
 MATRIX = 10
@@ -32,22 +32,25 @@ def sections(subject: Subject, found: Labels, sheet: Sheet) -> Sections:
         split=[_split(found, sheet)],
         tiles=[
             Tile("Accuracy", *with_error(scored["accuracy"], share=True)),
-            Tile("AUROC", *with_error(scored["auroc"])),
+            Tile("AUROC", *with_error(scored["auroc"]))
+            if np.isfinite(scored["auroc"].value)
+            else Tile("NLL", *with_error(nll)),
             Tile("Calibration error", *with_error(scored["ece"], share=True)),
         ],
         summary=_summary(found, subject.classes, scored),
         rows=uncertain_rows(subject, found),
         row_heads=(
             subject.row_word.capitalize(), "Observed", "Predicted", "Next likely",
-            "Entropy (nats)", "Epistemic", "Farthest from its mean",
+            "Entropy (nats)", "Epistemic", "Most unusual cell",
         ),
     )  # fmt: skip
 
 
 def _summary(found: Labels, classes: tuple[str, ...], scored: dict[str, scores.Score]) -> list[str]:
     counts = np.bincount(found.y, minlength=len(classes))
-    confident = found.probs.max(axis=1).mean()
-    right = scored["accuracy"].value
+    top = found.probs.max(axis=1)
+    confident, right = top.mean(), scored["accuracy"].value
+    chance = np.sqrt((top * (1 - top)).mean() / len(top))
     return [
         f"{percent(right)} of the rows get the right class; always saying "
         f"“{style.short(classes[int(counts.argmax())], 40)}” would be right for "
@@ -55,7 +58,7 @@ def _summary(found: Labels, classes: tuple[str, ...], scored: dict[str, scores.S
         f"The mean confidence in the predicted class is {percent(confident)}"
         + (
             ", about as often as it is right."
-            if abs(confident - right) <= 2 * (scored["accuracy"].se or 0)
+            if abs(confident - right) <= 2 * max(scored["accuracy"].se or 0, chance)
             else f", {'more' if confident > right else 'less'} than how often it is right: the "
             f"model is {'over' if confident > right else 'under'}confident."
         ),
@@ -206,7 +209,7 @@ def uncertain_rows(subject: Subject, found: Labels) -> list[UncertainRow]:
                 interval=f"{subject.classes[second]} ({percent(found.probs[row, second])})",
                 uncertainty=number(whole, 3),
                 epistemic=percent(found.epistemic[row] / whole if whole > 0 else 0.0),
-                farthest=farthest(subject, subject.x[places[row]]),
+                unusual=unusual(subject, subject.x[places[row]]),
             )
         )
     return rows

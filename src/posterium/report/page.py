@@ -178,7 +178,8 @@ def data_facts(found: Subject) -> list[tuple[str, str]]:
     if found.classes:
         counts = np.bincount(found.y, minlength=len(found.classes))
         order = np.argsort(-counts, kind="stable")[:6]
-        text = ", ".join(f"{found.classes[i]} {percent(counts[i] / n)}" for i in order)
+        shares = [percent(c / n) if c == 0 or c / n >= 0.01 else "under 1%" for c in counts[order]]
+        text = ", ".join(f"{found.classes[i]} {s}" for i, s in zip(order, shares, strict=True))
         if len(found.classes) > 6:
             text += f", {len(found.classes) - 6} more"
         facts.append((f"Classes of {found.targets[0]}", text))
@@ -198,7 +199,7 @@ def warnings(found: Subject, record: Mapping[str, Any]) -> list[str]:
     scored = int(found.scored.sum())
     if scored < 30:
         notes.append(f"Only {count(scored, 'row')} scored: take scores and calibration as rough.")
-    if found.x.shape[1] > found.fitted.sum():
+    if found.x.shape[1] > record.get("n_train", found.fitted.sum()):
         notes.append("There are more columns than rows: effects of single columns mean little.")
     return notes
 

@@ -13,7 +13,7 @@ from posterium.report.evaluated import LEVEL, Numbers
 from posterium.report.figures import Figure, Sheet
 from posterium.report.sections import SHOWN, Sections, Tile, drawn_rows, rows_note
 from posterium.report.subject import Subject
-from posterium.report.tables import ROWS, UncertainRow, farthest
+from posterium.report.tables import ROWS, UncertainRow, unusual
 from posterium.report.words import (
     count,
     coverage_reading,
@@ -22,6 +22,9 @@ from posterium.report.words import (
     regression_lines,
     with_error,
 )
+
+WIDE = 5.0
+"""Intervals wider than so many times the median one do not stretch the axes."""
 
 
 def sections(subject: Subject, found: Numbers, sheet: Sheet) -> Sections:
@@ -94,15 +97,15 @@ def _summary(
                  f"{coverage_reading(first['coverage_90'].value, len(one.y))}")  # fmt: skip
     share = epistemic_share(one)
     lines.append(
-        f"{percent(share)} of the predictive variance is epistemic, what more data would reduce; "
-        "the rest is noise."
+        f"In a typical row {percent(share)} of the predictive variance is epistemic, what more "
+        "data would reduce; the rest is noise."
     )
     return lines
 
 
 def epistemic_share(one: Numbers) -> float:
-    """Return which share of the predictive variance is epistemic, over all rows."""
-    return float(one.epistemic_var.sum() / (one.epistemic_var + one.aleatoric_var).sum())
+    """Return which share of the predictive variance is epistemic, in the median row."""
+    return float(np.median(one.epistemic_var / (one.epistemic_var + one.aleatoric_var)))
 
 
 def _predicted(one: Numbers, name: str, label: str, sheet: Sheet) -> Figure:
@@ -114,11 +117,17 @@ def _predicted(one: Numbers, name: str, label: str, sheet: Sheet) -> Figure:
         f"and observation agree. {percent(inside)} of all {count(len(one.y), 'scored row')} lie "
         f"inside. {rows_note(len(rows), len(one.y))}"
     )
+    width = part.high - part.low
+    usual = width <= WIDE * np.median(width)
+    if not usual.all():
+        caption = f"{caption.strip()} {count(int(np.sum(~usual)), 'very wide bar')} may be cut off."
+    limits = style.padded((part.y, part.mean, part.low[usual], part.high[usual]))
 
     def draw(ax: Any) -> Any:
         predicted_observed(part, part.y, level=LEVEL, ax=ax)
         ax.set_xlabel(f"observed {style.short(name)}")
         ax.set_ylabel(f"predicted {style.short(name)}")
+        ax.set(xlim=limits, ylim=limits)
 
     return sheet.figure(f"Predicted against observed{label}", draw, caption.strip(), height=4.1)
 
@@ -153,7 +162,7 @@ def _split(one: Numbers, name: str, label: str, sheet: Sheet) -> Figure:
         "Height: standard deviation of each row's prediction, rows sorted by it. The colours share "
         "it as the two parts share the variance. Aleatoric is noise that more data would leave; "
         f"epistemic is what the model has not learned: {percent(epistemic_share(one))} of the "
-        f"variance here. {rows_note(len(rows), len(one.y))}"
+        f"variance in the median row. {rows_note(len(rows), len(one.y))}"
     )
     return sheet.figure(
         f"Two kinds of uncertainty{label}",
@@ -168,7 +177,7 @@ def _split(one: Numbers, name: str, label: str, sheet: Sheet) -> Figure:
 def _heads(subject: Subject) -> tuple[str, ...]:
     word = subject.row_word.capitalize()
     return (word, "Observed", "Predicted", f"{percent(LEVEL)} interval", "sd", "Epistemic",
-            "Farthest from its mean")  # fmt: skip
+            "Most unusual cell")  # fmt: skip
 
 
 def uncertain_rows(subject: Subject, found: Numbers) -> list[UncertainRow]:
@@ -190,7 +199,7 @@ def uncertain_rows(subject: Subject, found: Numbers) -> list[UncertainRow]:
                 interval=f"{number(found.low[row, k])} to {number(found.high[row, k])}",
                 uncertainty=number(found.sd[row, k], 3),
                 epistemic=percent(found.epistemic_var[row, k] / variance),
-                farthest=farthest(subject, subject.x[places[row]]),
+                unusual=unusual(subject, subject.x[places[row]]),
             )
         )
     return rows

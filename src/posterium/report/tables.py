@@ -1,7 +1,8 @@
 """Tables of the page: what the columns hold, and which rows are the least certain."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
@@ -103,19 +104,41 @@ class UncertainRow:
     interval: str
     uncertainty: str
     epistemic: str
-    farthest: str
+    unusual: str
 
 
-def farthest(subject: Subject, x: np.ndarray) -> str:
-    """Return which number of one row (d,) is farthest from its mean, in sds."""
-    shift, scale = subject.scales
-    numbers = [column for column in subject.columns if column.kind == "number"]
-    if not numbers:
-        return ""
-    away = [float((x[c.slots[0]] - shift[c.slots[0]]) / scale[c.slots[0]]) for c in numbers]
-    place = int(np.argmax(np.abs(away)))
-    side = "above" if away[place] > 0 else "below"
-    return (
-        f"{numbers[place].name} = {number(x[numbers[place].slots[0]])}, "
-        f"{abs(away[place]):.1f} sd {side} its mean"
-    )
+def unusual(subject: Subject, x: np.ndarray) -> str:
+    """Return the cell of one row (d,) that is the least usual among the rows fitted, in words.
+
+    Numbers are as unusual as they are sds from their mean; a level, a truth value or a gap in a
+    share p of the rows is as unusual as a number that lies where a Gaussian has p beyond.
+    """
+    cells = [cell for column in subject.columns for cell in _cells(column, x, *subject.scales)]
+    return max(cells, key=lambda cell: cell[0])[1] if cells else ""
+
+
+def _cells(
+    column: InputColumn, x: np.ndarray, shift: np.ndarray, scale: np.ndarray
+) -> Iterator[tuple[float, str]]:
+    """Give distances in sds of what one column holds in a row (d,), and words for each."""
+    slot = column.slots[0]
+    if column.indicator is not None and x[column.indicator]:
+        yield from _rare(f"{column.name} is missing", float(shift[column.indicator]))
+    elif column.kind == "number":
+        away = float((x[slot] - shift[slot]) / scale[slot])
+        side = "above" if away > 0 else "below"
+        text = f"{column.name} = {number(x[slot])}, {abs(away):.1f} sd {side} its mean"
+        yield abs(away), text
+    elif column.kind == "boolean":
+        share, word = float(shift[slot]), "yes" if x[slot] else "no"
+        yield from _rare(f"{column.name} = {word}", share if x[slot] else 1 - share)
+    elif (level := int(column.values(x[None])[0])) >= 0:
+        share = float(shift[column.slots[level]])
+        yield from _rare(f"{column.name} = {column.levels[level]}", share)
+
+
+def _rare(what: str, share: float) -> Iterator[tuple[float, str]]:
+    """Give how unusual something in a share of the rows is; nothing where shares are not known."""
+    if 0 < share < 1:
+        where = percent(share) if share >= 0.01 else percent(share, 1)
+        yield NormalDist().inv_cdf(1 - share / 2), f"{what}, as in {where} of the rows fitted"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from posterium.evaluate.scores import BINS, Score
+from posterium.tables.errors import listing
 
 MINUS = "\u2212"
 
@@ -26,7 +27,7 @@ VERDICTS = {
 
 def number(value: float, digits: int = 4) -> str:
     """Return a number with so many significant digits, with commas for thousands."""
-    value = float(value)
+    value = float(value) + 0.0  # no negative zero
     if not math.isfinite(value):
         return "not defined" if math.isnan(value) else "infinite"
     size = abs(value)
@@ -121,7 +122,12 @@ def classification_lines(
     common = int(shares.argmax())
     present = shares[shares > 0]
     blind = float(-(present * np.log(present)).sum())
-    chance = math.sqrt(BINS / len(y)) / 2
+    chance = min(1.0, math.sqrt(BINS / len(y)) / 2)
+    absent = [f"“{name}”" for name, share in zip(classes, shares, strict=True) if share == 0]
+    ranked = "How well the probabilities rank rows: 0.5 is chance, 1 is perfect."
+    ranked += "" if len(classes) == 2 else " Mean of each class against the others."
+    if absent:
+        ranked += f" No scored row is of the class {listing(absent, 3)}."
     return [
         _line("Accuracy", found["accuracy"],
               f"Share of rows whose class is right. Always saying “{classes[common]}” would be "
@@ -133,9 +139,7 @@ def classification_lines(
         _line("ECE", found["ece"],
               "Mean gap between the confidence in the top class and how often it is right. Chance "
               f"alone gives up to about {number(chance, 2)} for so many rows."),
-        _line("AUROC", found["auroc"],
-              "How well the probabilities rank rows: 0.5 is chance, 1 is perfect."
-              + ("" if len(classes) == 2 else " Mean of each class against the others.")),
+        _line("AUROC", found["auroc"], ranked),
     ]  # fmt: skip
 
 
