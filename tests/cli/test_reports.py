@@ -49,6 +49,14 @@ def test_the_command_on_the_page_makes_the_same_page(made, run, tmp_path, monkey
     assert timed.sub("", again) == timed.sub("", page)
 
 
+def test_the_command_reads_what_the_fit_read(numbers, run, tmp_path, monkeypatch):
+    with open(numbers) as file:
+        monkeypatch.setattr("sys.stdin", file)
+        options = ("--target", "y", "--method", "exact", "--report", tmp_path / "r.html")
+        assert run("fit", "-", *options)[0] == 0
+    assert command_on((tmp_path / "r.html").read_text())[2] == "-"
+
+
 def test_a_saved_model_is_reported_on_with_rows_of_which_nothing_is_known(
     made, numbers, run, tmp_path
 ):
@@ -93,14 +101,14 @@ class Model:
 def test_every_option_of_a_record_is_in_its_command():
     record = {
         "method": "vi", "settings": ["steps=10"], "likelihood": "gaussian", "noise_sd": 0.5,
-        "prior_precision": None, "test_fraction": 0.25, "refit": True,
+        "prior_precision": None, "test_fraction": 0.123456789, "refit": True,
         "reading": {"header": False, "separator": ";"},
         "rules": {"missing": "drop", "unseen": None, "categorical": ["a b"], "drop": ["c", "d"]},
     }  # fmt: skip
     text = command_of(record, Spec, Model, "my data.csv", "/somewhere/r.html")
     assert text == (
         "posterium fit 'my data.csv' --target 'the target' --task regression --method vi "
-        "--set steps=10 --likelihood gaussian --noise-sd 0.5 --test-fraction 0.25 --seed 4 "
+        "--set steps=10 --likelihood gaussian --noise-sd 0.5 --test-fraction 0.123456789 --seed 4 "
         "--draws 20 --refit --no-header --separator ';' --missing drop --categorical 'a b' "
         "--drop c --drop d --report r.html"
     )

@@ -145,7 +145,7 @@ def _write(request: Request, rows: Training, outcome: Outcome) -> None:
     if request.report is not None:
         _report().write(
             request.report, outcome.models[0], rows.spec, rows.table, rows.held,
-            record=saved.record, seconds=outcome.report["seconds"],
+            record=saved.record, source=request.data, seconds=outcome.report["seconds"],
             overwrite=request.overwrite,
         )  # fmt: skip
         print(f"Report: {plain(request.report)}")

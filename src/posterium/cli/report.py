@@ -13,6 +13,7 @@ from posterium.cli.messages import DONE, note
 from posterium.cli.table import rows_of
 from posterium.driver.cache import enable_compilation_cache
 from posterium.report import report
+from posterium.tables.columns import written
 from posterium.tables.encode import TableSpec
 from posterium.tables.errors import UserError, plain
 from posterium.tables.fitted import Fitted
@@ -56,8 +57,8 @@ def write(
     held: np.ndarray | None,
     *,
     record: Mapping[str, Any],
+    source: str = "DATA",
     seconds: float | None = None,
-    command: str | None = None,
     overwrite: bool = False,
 ) -> None:
     """Write the report on a fit to a table.
@@ -74,17 +75,16 @@ def write(
         Which rows were held out, (n,) booleans; None where that is not known.
     record
         What a model file says of the fit: ``method``, ``settings``, ``n_train``, ``notes``.
+    source
+        What the command on the page reads.
     seconds
         What fitting took; None where this process did not fit.
-    command
-        The command that fits again; None builds it from the record.
     overwrite
         Whether a file of that name is replaced.
     """
-    source = "DATA" if held is None else table.source
     report(
         model, table, path, spec=spec, held_out=held, record=record, seconds=seconds,
-        command=command or command_of(record, spec, model, source, path), overwrite=overwrite,
+        command=command_of(record, spec, model, source, path), overwrite=overwrite,
     )  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def command_of(
     words += ["--method", str(record["method"]), *_repeated("--set", record.get("settings"))]
     for name in ("likelihood", "prior_precision", "noise_sd", "precision"):
         words += _option(name, record.get(name))
-    words += ["--test-fraction", f"{record['test_fraction']:g}", "--seed", str(model.seed)]
+    words += ["--test-fraction", written(record["test_fraction"]), "--seed", str(model.seed)]
     words += _option("draws", model.draws) + (["--refit"] if record.get("refit") else [])
     for name, value in {**record.get("reading", {}), **record.get("rules", {})}.items():
         if name == "header":
