@@ -28,6 +28,7 @@ _HOME = {
     "from_linen": "model.adapters.linen",
     "from_nnx": "model.adapters.nnx",
     "from_equinox": "model.adapters.equinox",
+    "from_torch": "model.adapters.torch",
     "describe": "model.describe",
     "Linear": "model.features",
     "Affine": "model.features",

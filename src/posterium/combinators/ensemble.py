@@ -73,6 +73,11 @@ class Members(Around):
     last: bool = static(default=True)
 
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Any:
+        if self.first and start is None and getattr(model.network, "pretrained", False):
+            raise ValueError(
+                "Ensemble expects a network that draws its weights; got a pretrained one, which "
+                "would make all members alike. Leave pretrained out, or fit one network."
+            )
         per_member = None if start is None else 0
         if self.first and isinstance(start, Mixture):
             start = start.parts

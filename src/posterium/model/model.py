@@ -9,6 +9,7 @@ from posterium._struct import struct
 from posterium.model import hyper
 from posterium.model.adapters.recognise import adapted
 from posterium.model.data import Data
+from posterium.model.prior import laid_out
 from posterium.model.weights import Weights
 
 
@@ -17,8 +18,9 @@ class Model:
     """What we believe: a network, a prior over its weights and a likelihood of the target.
 
     Hyper-parameters are leaves of the three records; `learn(...)` marks one as free. The network
-    may be any framework's as it is: a Flax Linen module, a function of `rngs` that builds a Flax
-    NNX module, a function of `key` that builds an Equinox module, or a pair of functions.
+    may be any framework's as it is: a Flax Linen module, a PyTorch module, a function of `rngs`
+    that builds a Flax NNX module, a function of `key` that builds an Equinox module, or a pair of
+    functions.
     """
 
     network: Any
@@ -27,6 +29,7 @@ class Model:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "network", adapted(self.network))
+        object.__setattr__(self, "prior", laid_out(self.prior, self.network))
 
     def log_joint(
         self, weights: Weights, data: Data, *, train: bool = False

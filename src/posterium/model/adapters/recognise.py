@@ -9,7 +9,7 @@ from posterium.model.adapters import leaves
 from posterium.model.network import Functions
 
 ACCEPTED = (
-    "Accepted are also a Flax Linen module, a factory of Flax NNX modules (a "
+    "Accepted are also a Flax Linen module, a PyTorch module, a factory of Flax NNX modules (a "
     "function of `rngs`) or of Equinox modules (a function of `key`), a pair of functions "
     "(init, apply), and what from_linen, from_nnx, from_equinox or from_torch return."
 )
@@ -47,10 +47,9 @@ def adapted(thing: Any) -> Any:
 
         return from_linen(thing)
     if _is_module(thing, "torch.nn"):
-        raise TypeError(
-            "A PyTorch module needs an example of its inputs to be a network; got "
-            f"{type(thing).__name__} alone. Wrap it: from_torch(module, x[:1])."
-        )
+        from posterium.model.adapters.torch import from_torch
+
+        return from_torch(thing)
     asked = leaves.arguments(thing) if callable(thing) else {}
     if _is_module(thing, "flax.nnx") or "rngs" in asked:
         from posterium.model.adapters.nnx import from_nnx
