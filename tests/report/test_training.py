@@ -32,13 +32,35 @@ def test_both_terms_are_drawn_and_the_objective_is_not(sheet):
     assert list(sheet.drawn) == ["Log likelihood", "Log prior"]
 
 
-def test_a_phase_that_comes_round_again_is_drawn_once(sheet):
+def test_the_rounds_of_a_phase_make_one_curve_and_say_so(sheet):
     ramp = np.arange(10.0)
-    curves({"descent": terms(ramp), "descent_4": terms(ramp), "chains_2": terms(ramp)}, sheet)
+    found = curves(
+        {"descent": terms(ramp), "descent_4": terms(10 + ramp), "chains_2": terms(ramp)}, sheet
+    )
     assert list(sheet.drawn) == [
         "Log likelihood, descent", "Log prior, descent",
         "Log likelihood, chains 2", "Log prior, chains 2",
     ]  # fmt: skip
+    line = sheet.drawn["Log likelihood, descent"].lines[0]
+    np.testing.assert_array_equal(line.get_ydata(), np.arange(20.0))
+    assert "2 rounds" in found[0][1]
+    assert "round" not in found[2][1]
+
+
+def test_other_phases_of_the_same_name_are_drawn_apart(sheet):
+    ramp = np.arange(10.0)
+    curves({"descent": terms(ramp), "descent_2": terms(np.stack([ramp, ramp], 1))}, sheet)
+    assert "Log likelihood, descent 2" in sheet.drawn
+
+
+def test_of_the_rows_left_out_the_last_round_is_drawn(sheet):
+    first, last = np.r_[-5, -4, -3, -2, -1, -6.0], np.r_[-9, -8, -7.5, -7, -7.2, -8]
+    ((_, caption),) = curves(
+        {"descent": {"held_out": first}, "descent_3": {"held_out": last}}, sheet
+    )
+    ax = sheet.drawn["Rows left out for stopping"]
+    np.testing.assert_array_equal(ax.collections[0].get_offsets(), [[4, -7]])
+    assert "last of 2 rounds" in caption
 
 
 def test_phases_of_a_single_step_have_no_curve(sheet):

@@ -60,33 +60,41 @@ TERMS = {
 def curves(info: Mapping[str, Any], sheet: Sheet) -> list[Figure]:
     """Return figures of what the phases recorded of the two terms; none where there is nothing.
 
-    Of a phase that comes round again, which starts where it ended before, the first time is drawn.
+    A phase that comes round again starts where it ended before: its rounds make one curve, but for
+    the rows left out, by which every round chooses anew: of these the last is drawn.
     """
-    phases = {
-        name: record
-        for name, record in info.items()
-        if isinstance(record, Mapping) and (name == _first(name) or _first(name) not in info)
-    }
-    drawn = [
-        (phase, term, np.asarray(record[term], np.float64))
-        for phase, record in phases.items()
-        for term in TERMS
-        if term in record and len(record[term]) >= SHORTEST
-    ]
-    several = len({phase for phase, _, _ in drawn}) > 1
+    drawn = []
+    for phase, rounds in _rounds(info).items():
+        for term in TERMS:
+            parts = [np.asarray(record[term], np.float64) for record in rounds if term in record]
+            if parts and len(parts[-1]) >= SHORTEST:
+                values = parts[-1] if term == "held_out" else np.concatenate(parts)
+                drawn.append((phase, term, values, len(parts)))
+    several = len({phase for phase, *_ in drawn}) > 1
     return [
         sheet.figure(
             TERMS[term].title + (f", {phase.replace('_', ' ')}" if several else ""),
             _curve(values, term),
-            _caption(term, values),
+            _caption(term, values, rounds),
         )
-        for phase, term, values in drawn
+        for phase, term, values, rounds in drawn
     ]
 
 
-def _first(name: str) -> str:
-    """Return the name that a phase has the first time: later ones have their number behind it."""
-    return re.sub(r"_[0-9]+$", "", name)
+def _rounds(info: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
+    """Return the records of each phase, those of a phase that came round again together."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for name, record in info.items():
+        if isinstance(record, Mapping):
+            first = re.sub(r"_[0-9]+$", "", name)
+            again = first in found and _shapes(found[first][0]) == _shapes(record)
+            found.setdefault(first if again else name, []).append(record)
+    return found
+
+
+def _shapes(record: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of one step of every quantity."""
+    return {name: np.shape(values)[1:] for name, values in record.items()}
 
 
 def _curve(values: np.ndarray, term: str) -> Callable[[Any], Any]:
@@ -126,12 +134,16 @@ def _mark_best(ax: Any, means: np.ndarray, smooth: int) -> np.ndarray:
     return np.append(top, top.min() - 1.5 * rise)
 
 
-def _caption(term: str, values: np.ndarray) -> str:
+def _caption(term: str, values: np.ndarray, rounds: int) -> str:
     members = values.reshape(len(values), -1).shape[1]
     smooth = -(-len(values) // WINDOWS)
     parts = [TERMS[term].meaning]
     if members > 1:
         parts.append(f"{members} lines, one a network or chain.")
+    if rounds > 1 and term == "held_out":
+        parts.append(f"The last of {rounds} rounds is drawn.")
+    elif rounds > 1:
+        parts.append(f"{rounds} rounds, one after another.")
     if smooth > 1:
         parts.append(f"Each point is the mean of {smooth} steps.")
     return " ".join(parts)
