@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
-from posterium._struct import static, struct
+from posterium._struct import replace, static, struct
 from posterium.model.hyper import is_learned, value
 
 LOG_2PI = math.log(2 * math.pi)
-SCALINGS = ("fan_in", "none")
+SCALINGS = ("fan_in", "fan_in_outputs_first", "none")
 
 
 class Prior(Protocol):
@@ -74,8 +74,10 @@ class Normal:
         flat (improper) and adds nothing to the log density.
     scaling
         ``"fan_in"`` multiplies the precision of every array with at least two axes by the number
-        of its inputs, so that the variance of a layer's output does not grow with its width;
-        ``"none"`` takes it as it stands.
+        of its inputs, so that the variance of a layer's output does not grow with its width.
+        Arrays are (..., inputs, outputs); (outputs, inputs, ...) with ``"fan_in_outputs_first"``,
+        which a `Model` puts in place for networks that keep them so. ``"none"`` takes the
+        precision as it stands.
 
     Notes
     -----
@@ -94,7 +96,8 @@ class Normal:
 
     def _spread(self, precision: Any, subtree: Any) -> Any:
         def one(leaf: jax.Array) -> jax.Array:
-            scale = fan_in(leaf) if self.scaling == "fan_in" else 1
+            outputs_first = self.scaling == "fan_in_outputs_first"
+            scale = 1 if self.scaling == "none" else fan_in(leaf, outputs_first=outputs_first)
             return jnp.broadcast_to(value(precision) * scale, leaf.shape).astype(leaf.dtype)
 
         return jax.tree.map(one, subtree)
@@ -120,9 +123,18 @@ class Normal:
         return jax.tree.map(draw, keys, like, self.precision_of(like))
 
 
-def fan_in(leaf: jax.Array) -> int:
+def fan_in(leaf: jax.Array, *, outputs_first: bool = False) -> int:
     """Return the number of inputs of a weight array; 1 for biases and scales."""
-    return math.prod(leaf.shape[:-1]) if leaf.ndim >= 2 else 1
+    inputs = leaf.shape[1:] if outputs_first else leaf.shape[:-1]
+    return math.prod(inputs) if leaf.ndim >= 2 else 1
+
+
+def laid_out(prior: Any, network: Any) -> Any:
+    """Return a prior that counts inputs along the axes where a network keeps them."""
+    by_inputs = isinstance(prior, Normal) and prior.scaling == "fan_in"
+    if by_inputs and getattr(network, "outputs_first", False):
+        return replace(prior, scaling="fan_in_outputs_first")
+    return prior
 
 
 @struct

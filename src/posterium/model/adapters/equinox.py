@@ -36,6 +36,7 @@ class Equinox:
     frozen: tuple[str, ...] = static(default=())
 
     wrapper: ClassVar[str] = "from_equinox"
+    outputs_first: ClassVar[bool] = True
 
     def _build(self, key: jax.Array) -> tuple[Any, Any]:
         return eqx.nn.make_with_state(self.factory)(key=key)
