@@ -26,9 +26,8 @@ def gauss_newton(f, params, x, root, weight=None):
         return jax.jacrev(lambda v: f(unravel(v), x[None])[0])(vector)
 
     weight = np.ones(len(x)) if weight is None else weight
-    return np.einsum(
-        "n,nkp,nkr,nlr,nlq->pq", weight, jax.vmap(one)(x), root, root, jax.vmap(one)(x)
-    )
+    jacobian = jax.jit(jax.vmap(one))(x)
+    return np.einsum("n,nkp,nkr,nlr,nlq->pq", weight, jacobian, root, root, jacobian)
 
 
 def compare(f, x, root=None, weight=None, sharing="expand", **shapes):

@@ -232,7 +232,8 @@ def trace(f: Callable[[Any, Any], Any], params: Any, x: Any) -> Program:
         A batch: an array, or a pytree of arrays, with leading axis n.
     """
     leaves, structure = jax.tree.flatten(params)
-    row = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), x)
+    batch = jax.eval_shape(lambda x: x, x)
+    row = jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape[1:], a.dtype), batch)
 
     def one(leaves: list[jax.Array], row: Any) -> Any:
         out = f(structure.unflatten(leaves), jax.tree.map(lambda a: jnp.expand_dims(a, 0), row))
