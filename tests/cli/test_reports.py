@@ -57,6 +57,16 @@ def test_the_command_reads_what_the_fit_read(numbers, run, tmp_path, monkeypatch
     assert command_on((tmp_path / "r.html").read_text())[2] == "-"
 
 
+def test_a_report_beside_a_refit_says_that_another_model_is_saved(numbers, run, tmp_path):
+    options = ("--target", "y", "--method", "exact", "--refit", "--report")
+    assert run("fit", numbers, *options, tmp_path / "r.html")[0] == 0
+    text = (tmp_path / "r.html").read_text()
+    assert "60: 54 fitted, 6 held out" in text
+    assert "The saved model is another: it was then fitted to all rows" in text
+    run("fit", numbers, *options[:-2], "--report", tmp_path / "s.html")
+    assert "saved model" not in (tmp_path / "s.html").read_text()
+
+
 def test_a_saved_model_is_reported_on_with_rows_of_which_nothing_is_known(
     made, numbers, run, tmp_path
 ):

@@ -138,7 +138,7 @@ def contents(
             isinstance(record, Mapping) and "log_likelihood" in record
             for record in found.fit.info.values()
         ),
-        "scored": scored_note(found),
+        "scored": scored_note(found, record),
         "sections": sections,
         "effects": effects,
         "command": command,
@@ -204,7 +204,7 @@ def warnings(found: Subject, record: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def scored_note(found: Subject) -> str:
+def scored_note(found: Subject, record: Mapping[str, Any]) -> str:
     """Say which rows the scores are on, and what that means."""
     n = count(int(found.scored.sum()), "row")
     if found.held is None:
@@ -217,7 +217,10 @@ def scored_note(found: Subject) -> str:
             f"No rows were held out: scores are on the {n} that were fitted, and are better than "
             "they would be on new rows."
         )
-    return f"Scores are on the {n} held out, which the fit has not seen."
+    text = f"Scores are on the {n} held out, which the fit has not seen."
+    if record.get("refit"):
+        text += " The saved model is another: it was then fitted to all rows, in the same way."
+    return text
 
 
 PYTHON = "The same call of posterium in Python, with the seed and the versions below."
