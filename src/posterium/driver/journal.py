@@ -73,6 +73,7 @@ class Journal:
         self._unwritten: list[Any] = []
         self._verdicts: list[Verdict] = []
         self._next_save = 0.0
+        self._lost = False
 
     def __enter__(self) -> Self:
         """Lock the folder and read where the fit stands."""
@@ -117,12 +118,13 @@ class Journal:
     def note(self, chapter: Chapter, record: Any) -> None:
         """Add what a chunk of steps recorded; write a checkpoint when it is time for one.
 
-        None is written after a chunk in which the objective was lost, so that the checkpoint
-        before it is still there when the fit ends.
+        Nothing more is written once the objective was lost, in later phases neither, so that the
+        checkpoint before it is still there when the fit ends.
         """
         chapter.records.append(record)
         self._unwritten.append(record)
-        if time.monotonic() >= self._next_save and not _lost(record[0]):
+        self._lost |= _lost(record[0])
+        if time.monotonic() >= self._next_save:
             self.save(chapter)
 
     def finish(self, chapter: Chapter, verdict: Verdict, start: Any, model: Any) -> None:
@@ -133,8 +135,8 @@ class Journal:
         self.save(Chapter(chapter.number + 1, None, position=(None, start, model)))
 
     def save(self, chapter: Chapter) -> None:
-        """Write a checkpoint."""
-        if self._files is None:
+        """Write a checkpoint, unless the objective was lost."""
+        if self._files is None or self._lost:
             return
         began = time.monotonic()
         self._flush(chapter.number)
@@ -151,7 +153,7 @@ class Journal:
 
     def _flush(self, number: int) -> None:
         """Append the records that no chunk file holds yet."""
-        if self._files is not None and self._unwritten:
+        if self._files is not None and self._unwritten and not self._lost:
             joined = jax.tree.map(lambda *parts: np.concatenate(parts), *self._unwritten)
             self._files.append(f"phase-{number}", _leaves(joined))
         self._unwritten = []

@@ -1,0 +1,43 @@
+"""What a journal writes, and when it stops to."""
+
+import numpy as np
+
+from posterium.driver.journal import Journal
+from posterium.posterior.fit import Verdict
+
+
+def position(value):
+    """Return where a phase stands: its state, what it started from, and the model."""
+    return np.float32(value), np.float32(0), np.float32(0)
+
+
+def advance(journal, chapter, objective):
+    """Take a step that recorded this objective."""
+    chapter.step += 1
+    chapter.position = position(chapter.step)
+    journal.note(chapter, ({"objective": np.array([objective], np.float32)}, None))
+
+
+def template():
+    return ({"objective": np.zeros((), np.float32)}, None)
+
+
+def test_once_the_objective_is_lost_the_checkpoint_before_it_stays_whatever_follows(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("posterium.driver.journal.SHARE", 1e9)
+    folder = str(tmp_path / "c")
+    with Journal(folder, {}, "float32") as journal:
+        first = journal.chapter(0, template(), position(0))
+        for objective in (3.0, 2.0, np.nan):
+            advance(journal, first, objective)
+        journal.finish(first, Verdict("failed", ("lost",), ("retry",)), *position(0)[:2])
+        for number in (1, 2, 3):
+            later = journal.chapter(number, template(), position(0))
+            advance(journal, later, 1.0)
+            journal.finish(later, Verdict(), *position(0)[:2])
+    with Journal(folder, {}, "float32") as journal:
+        again = journal.chapter(0, template(), position(0))
+        assert again.step == 2
+        assert float(again.position[0]) == 2
+        np.testing.assert_array_equal(again.joined()[0]["objective"], [3.0, 2.0])
