@@ -139,7 +139,7 @@ def test_rows_with_gaps_keep_their_place_and_stay_empty(fit, columns, predicted,
     whole, _ = predicted(fit(), columns)
     assert set(found[4].values()) == {""}
     assert found[:4] + found[5:] == whole[:4] + whole[5:]
-    assert "1 of 30 rows" in err
+    assert "1 of 30 rows have missing cells and get no prediction" in err
 
 
 def test_gaps_are_filled_where_the_fit_filled_them(fit, columns, predicted, write):

@@ -12,6 +12,7 @@ from posterium.cli.split import held_out
 from posterium.tables.encode import MIN_ROWS, TableSpec
 from posterium.tables.errors import UserError
 from posterium.tables.features import check_rules
+from posterium.tables.notes import unfitted_notes
 from posterium.tables.read import read_table
 from posterium.tables.table import Table
 
@@ -71,7 +72,8 @@ def training(
         )
     fitted = spec.refit(used.take(~held))
     rows = np.flatnonzero(complete) + 1
-    said = (*table.notes, *notes, *_dropped(table, complete), *more)
+    unfitted = unfitted_notes(fitted.features.columns)
+    said = (*table.notes, *notes, *_dropped(table, complete), *more, *unfitted)
     return Training(fitted, spec, used, rows, held, said)
 
 
@@ -156,14 +158,15 @@ def rows_of(
         )
     x = spec.features.encode(used)
     extra = () if target else spec.unused(table)
-    notes = (*table.notes, *extra, *_dropped(table, complete), *spec.features.remarks(used))
+    fate = "are not used" if target else "get no prediction"
+    notes = (*table.notes, *extra, *_dropped(table, complete, fate), *spec.features.remarks(used))
     return Rows(spec, used, complete, x, notes)
 
 
-def _dropped(table: Table, complete: np.ndarray) -> tuple[str, ...]:
-    """Return a note on rows that are not used because cells are missing."""
+def _dropped(table: Table, complete: np.ndarray, fate: str = "are not used") -> tuple[str, ...]:
+    """Return a note on rows with missing cells and their fate, where there are such."""
     count = int(np.sum(~complete))
-    said = f"{table.source}: {count:,} of {len(table):,} rows have missing cells and are not used."
+    said = f"{table.source}: {count:,} of {len(table):,} rows have missing cells and {fate}."
     return (said,) if count else ()
 
 
