@@ -44,6 +44,11 @@ def embedding(params, tokens):
     return (hidden @ params["out"]).reshape(tokens.shape[0], -1)
 
 
+def pooled(params, tokens):
+    """Embed tokens (n, T) and read their mean."""
+    return jnp.tanh(params["table"][tokens].mean(1)) @ params["out"]
+
+
 def weights(seed, **shapes):
     """Return means and standard deviations of weights of the given shapes."""
     rng = np.random.default_rng(seed)

@@ -44,6 +44,7 @@ CASES = {
         b=(3,),
         out=(3, 1),
     ),
+    "pooled": case(nets.pooled, jnp.array([[0, 1, 0], [2, 1, 3]]), table=(4, 2), out=(2, 2)),
 }
 
 
@@ -250,6 +251,36 @@ def test_rows_that_the_example_does_not_reach_are_computed_once():
     out = noise.draw(network, mean, sd, nodes, jax.random.key(0))[0]
     assert out.shape == (3, 2)
     assert np.all(out[1] != out[2])
+
+
+def test_rows_may_bring_keys_for_noise_of_the_networks_own():
+    def dropout(params, batch):
+        x, keys = batch
+        keep = jax.vmap(lambda key: jax.random.bernoulli(key, 0.5, (4,)))(keys)
+        return jnp.where(keep, x @ params["w"], 0)
+
+    mean, _ = nets.weights(0, w=(3, 4))
+    batch = jnp.ones((50, 3)), jax.random.split(jax.random.key(1), 50)
+    none = jax.tree.map(jnp.zeros_like, mean)
+    out, _ = noise.draw(dropout, mean, none, batch, jax.random.key(2))
+    np.testing.assert_allclose(out, dropout(mean, batch), rtol=1e-5)
+    assert 0.3 < np.mean(np.asarray(out) == 0) < 0.7
+
+
+def test_no_rows_give_no_outputs():
+    mean, sd = nets.weights(0, w=(3, 4))
+    x = jnp.ones((0, 3))
+    assert noise.draw(lambda p, x: x @ p["w"], mean, sd, x, jax.random.key(0))[0].shape == (0, 4)
+
+
+def test_coverage_comes_out_of_a_compiled_draw():
+    mean, sd = nets.weights(0, w=(3, 4))
+
+    @jax.jit
+    def draw(key):
+        return noise.draw(lambda p, x: x @ p["w"], mean, sd, jnp.ones((2, 3)), key)
+
+    assert draw(jax.random.key(0))[1].treatment("w") == "local"
 
 
 def test_an_unknown_mode_is_refused():

@@ -194,11 +194,14 @@ class Program:
     ----------
     paths
         Names of the leaves of its parameters.
+    row
+        Shapes of one row of its inputs, a tree.
     closed, structure
         The jaxpr and the tree of its outputs.
     """
 
     paths: tuple[str, ...]
+    row: Any
     closed: Any
     structure: Any
 
@@ -240,7 +243,7 @@ def trace(f: Callable[[Any, Any], Any], params: Any, x: Any) -> Program:
         return jax.tree.map(_only_row, out)
 
     closed, shapes = jax.make_jaxpr(one, return_shape=True)(leaves, row)
-    return Program(tuple(flatten(params)), closed, jax.tree.structure(shapes))
+    return Program(tuple(flatten(params)), row, closed, jax.tree.structure(shapes))
 
 
 def _only_row(out: jax.Array) -> jax.Array:

@@ -85,7 +85,7 @@ def draw(
         drawn = [m if unit is None else m + s * unit for m, s, unit in pairs]
         return f(structure.unflatten(drawn), x), _all_shared(mean)
     program = trace(f, mean, x)
-    plan = _plan(program, mode, leaves, x)
+    plan = _plan(program, mode, leaves)
     units = _units(unit_key, leaves, plan.units, dtype)
     n = jax.tree.leaves(x)[0].shape[0]
     normals = jax.random.normal(normal_key, (n, plan.normals), dtype)
@@ -103,7 +103,7 @@ def coverage(f: Function, params: Any, x: Any, *, mode: str = "local") -> Covera
     _check(mode)
     if mode == "shared":
         return _all_shared(params)
-    return _plan(trace(f, params, x), mode, jax.tree.leaves(params), x).coverage
+    return _plan(trace(f, params, x), mode, jax.tree.leaves(params)).coverage
 
 
 class Value(NamedTuple):
@@ -276,9 +276,9 @@ def _run(program: Program, use: _Noise, x: Any) -> list[jax.Array]:
     return [value.array for value in program.run(use, [Value(a, True) for a in jax.tree.leaves(x)])]
 
 
-def _plan(program: Program, mode: str, leaves: Sequence[Any], x: Any) -> Plan:
+def _plan(program: Program, mode: str, leaves: Sequence[Any]) -> Plan:
     use = _Noise(mode, leaves, leaves)
-    jax.eval_shape(lambda x: _run(program, use, jax.tree.map(lambda a: a[0], x)), x)
+    jax.eval_shape(lambda row: _run(program, use, row), program.row)
     numbers = use.taken["normals"], use.taken["signs"]
     return Plan(*numbers, frozenset(use.shared), program.coverage(use.log))
 

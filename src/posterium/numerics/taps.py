@@ -128,7 +128,7 @@ def tap(f: Callable[[Any, Any], Any], params: Any, x: Any) -> Tapped:
         )
     leaves = tuple(map(jnp.asarray, jax.tree.leaves(params)))
     use = _Taps(program.paths, leaves)
-    jax.eval_shape(lambda x: program.run(use, [a[0] for a in jax.tree.leaves(x)]), x)
+    jax.eval_shape(lambda row: program.run(use, jax.tree.leaves(row)), program.row)
     rest = tuple(i for i in sorted(use.log) if use.log[i][0] == "plain")
     return Tapped(program, leaves, tuple(use.products), rest, program.coverage(use.log))
 
