@@ -9,17 +9,6 @@ from posterium.tables.encode import TableSpec, fit_spec
 from posterium.tables.encoders import BooleanColumn, CategoricalColumn, NumberColumn
 from posterium.tables.errors import UserError
 from posterium.tables.features import Features
-from posterium.tables.read import read_table
-
-
-@pytest.fixture
-def table(tmp_path):
-    def make(text):
-        path = tmp_path / "t.csv"
-        path.write_text(text)
-        return read_table(path)
-
-    return make
 
 
 def column(name, values):

@@ -15,16 +15,6 @@ from posterium.tables.features import fit_features
 from posterium.tables.read import read_table
 
 
-@pytest.fixture
-def table(tmp_path):
-    def make(text):
-        path = tmp_path / "t.csv"
-        path.write_text(text)
-        return read_table(path)
-
-    return make
-
-
 def columns(**cells):
     lines = [",".join(cells), *map(",".join, zip(*cells.values(), strict=True))]
     return "\n".join(lines) + "\n"

@@ -6,17 +6,6 @@ import pytest
 
 from posterium.tables.encode import fit_spec
 from posterium.tables.frames import from_frame
-from posterium.tables.read import read_table
-
-
-@pytest.fixture
-def table(tmp_path):
-    def make(text):
-        path = tmp_path / "t.csv"
-        path.write_text(text)
-        return read_table(path)
-
-    return make
 
 
 def column(name, values):

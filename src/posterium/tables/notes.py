@@ -121,6 +121,17 @@ def unseen_notes(table: Table, pairs: Iterable[tuple[Encoder, Column]]) -> list[
     return [f"{table.source}: levels that were not fitted, taken as other: {listing(found)}."]
 
 
+def unfitted_notes(encoders: Iterable[Encoder]) -> list[str]:
+    """Return the levels that are in no row fitted, though in the table: in rows held out."""
+    found = []
+    for encoder in encoders:
+        if isinstance(encoder, CategoricalColumn):
+            shares = zip(encoder.levels, encoder.shares, strict=False)
+            absent = [quote(level) for level, share in shares if not share]
+            found += [f"{quote(encoder.name)} ({listing(absent)})"] if absent else []
+    return [f"Levels in no row fitted, only in rows held out: {listing(found)}."] if found else []
+
+
 def target_notes(
     column: Column, classes: tuple, features: Sequence[Column], y: np.ndarray
 ) -> list[str]:
