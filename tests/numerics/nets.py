@@ -49,6 +49,11 @@ def pooled(params, tokens):
     return jnp.tanh(params["table"][tokens].mean(1)) @ params["out"]
 
 
+def heads(params, x):
+    """Multiply each of two heads (n, T, h, d) with a matrix of its own, at all positions."""
+    return jnp.einsum("nthd,hde->nthe", jnp.tanh(x), params["w"]).reshape(x.shape[0], -1)
+
+
 def weights(seed, **shapes):
     """Return means and standard deviations of weights of the given shapes."""
     rng = np.random.default_rng(seed)

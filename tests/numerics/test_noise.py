@@ -44,6 +44,7 @@ CASES = {
         b=(3,),
         out=(3, 1),
     ),
+    "heads": case(nets.heads, nets.inputs(7, 2, 2, 2, 2), w=(2, 2, 2)),
     "pooled": case(nets.pooled, jnp.array([[0, 1, 0], [2, 1, 3]]), table=(4, 2), out=(2, 2)),
 }
 
@@ -254,6 +255,7 @@ def test_rows_that_the_example_does_not_reach_are_computed_once():
 
 
 def test_rows_may_bring_keys_for_noise_of_the_networks_own():
+    @jax.jit
     def dropout(params, batch):
         x, keys = batch
         keep = jax.vmap(lambda key: jax.random.bernoulli(key, 0.5, (4,)))(keys)
@@ -262,7 +264,8 @@ def test_rows_may_bring_keys_for_noise_of_the_networks_own():
     mean, _ = nets.weights(0, w=(3, 4))
     batch = jnp.ones((50, 3)), jax.random.split(jax.random.key(1), 50)
     none = jax.tree.map(jnp.zeros_like, mean)
-    out, _ = noise.draw(dropout, mean, none, batch, jax.random.key(2))
+    draw = jax.jit(lambda batch: noise.draw(dropout, mean, none, batch, jax.random.key(2))[0])
+    out = draw(batch)
     np.testing.assert_allclose(out, dropout(mean, batch), rtol=1e-5)
     assert 0.3 < np.mean(np.asarray(out) == 0) < 0.7
 
