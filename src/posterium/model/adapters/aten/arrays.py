@@ -27,7 +27,7 @@ def nothing(*args: Any, **options: Any) -> None:
     return None
 
 
-@op("detach.default", "detach_.default")
+@op("posterium.detach.default")
 def detach(x: jax.Array) -> jax.Array:
     return lax.stop_gradient(x)
 

@@ -17,11 +17,33 @@ KEPT = (
     aten.linear.default, aten.matmul.default, aten.einsum.default,
     aten.scaled_dot_product_attention.default, aten.gru.input, aten.lstm.input,
     aten.rnn_tanh.input, aten.rnn_relu.input, aten.softplus.default, aten.mish.default,
-    aten.celu.default, aten.logaddexp.default, aten.linalg_vector_norm.default,
-    aten.adaptive_max_pool1d.default, aten.adaptive_max_pool2d.default,
-    aten.upsample_nearest2d.vec, aten.upsample_bilinear2d.vec,
+    aten.celu.default, aten.hardswish.default, aten.hardsigmoid.default, aten.logaddexp.default,
+    aten.linalg_vector_norm.default, aten.adaptive_max_pool1d.default,
+    aten.adaptive_max_pool2d.default, aten.upsample_nearest2d.vec, aten.upsample_bilinear2d.vec,
 )  # fmt: skip
 """Operators that stay whole: their parts would be slower, or have derivatives that overflow."""
+
+LIBRARY = torch.library.Library("posterium", "DEF")
+"""Operators of our own, which PyTorch does not take apart; they are never run there."""
+
+
+def _own(schema: str, name: str) -> Any:
+    """Return an operator of our own that stands for one tensor of the shape of its first."""
+    LIBRARY.define(f"{name}{schema}")
+    LIBRARY.impl(name, lambda x, *rest: torch.empty_like(x), "CompositeExplicitAutograd")
+    return getattr(torch.ops.posterium, name).default
+
+
+DROPS = "(Tensor x, float p, bool train) -> Tensor"
+MARKED = {
+    aten.detach.default: _own("(Tensor x) -> Tensor", "detach"),
+    aten.feature_dropout.default: _own(DROPS, "feature_dropout"),
+    aten.alpha_dropout.default: _own(DROPS, "alpha_dropout"),
+    aten.feature_alpha_dropout.default: _own(DROPS, "feature_alpha_dropout"),
+}
+"""Operators whose meaning is lost on the way: no gradients, and dropout that can be switched."""
+
+WITH_GRADIENTS = torch.ops.higher_order.wrap_with_set_grad_enabled
 
 UNSEEN = {"dtype", "layout", "device", "pin_memory", "memory_format", "non_blocking", "generator"}
 """Options that say how an array is stored; its type is known from the program."""
@@ -69,7 +91,7 @@ def _exported(module: torch.nn.Module, example: torch.Tensor, training: bool) ->
     try:
         with torch.enable_grad(), torch.random.fork_rng(devices=[]):
             program = torch.export.export(module, (example,), dynamic_shapes=({0: Dim("rows")},))
-            _whole_features(program)
+            _mark(program.graph)
             return program.run_decompositions(table)
     except Exception as error:
         reason = " ".join(str(error).split("\n\n")[0].split())
@@ -80,22 +102,19 @@ def _exported(module: torch.nn.Module, example: torch.Tensor, training: bool) ->
         ) from error
 
 
-def _whole_features(program: ExportedProgram) -> None:
-    """Write dropout of whole features as dropout of one number for each."""
-    graph = program.graph
-    for node in list(graph.find_nodes(op="call_function", target=aten.feature_dropout.default)):
-        x, p, train = node.args
-        if not train:
+def _mark(graph: torch.fx.Graph) -> None:
+    """Put operators of our own where decomposition would lose what a module means."""
+    for node in graph.nodes:
+        if node.op == "call_function" and node.target in MARKED:
+            node.target = MARKED[node.target]
+    for node in graph.find_nodes(op="call_function", target=WITH_GRADIENTS):
+        if node.args[0]:
             continue
-        with graph.inserting_before(node):
-            inner = list(range(2, x.meta["val"].ndim))
-            one = graph.call_function(aten.amax.default, (x, inner, True)) if inner else x
-            ones = graph.call_function(aten.ones_like.default, (one,))
-            mask = graph.call_function(aten.dropout.default, (ones, p, True))
-            out = graph.call_function(aten.mul.Tensor, (x, mask))
-        out.meta = dict(node.meta)
-        node.replace_all_uses_with(out)
-        graph.erase_node(node)
+        for out in list(node.users):
+            with graph.inserting_after(out):
+                held = graph.call_function(MARKED[aten.detach.default], (out,))
+            held.meta = dict(out.meta)
+            out.replace_all_uses_with(held, delete_user_cb=lambda user, new=held: user is not new)
 
 
 def _text(dtype: torch.dtype) -> str:

@@ -24,6 +24,37 @@ def native_dropout(
     return (x if train is False else dropout(key, x, p)), None
 
 
+@op("posterium.feature_dropout.default", table=NOISY)
+def feature_dropout(key: jax.Array | None, x: jax.Array, p: float, train: bool) -> jax.Array:
+    one = jnp.ones((*x.shape[:2], *[1] * (x.ndim - 2)), x.dtype)
+    return x * dropout(key if train else None, one, p)
+
+
+@op("posterium.alpha_dropout.default", table=NOISY)
+def alpha_dropout(key: jax.Array | None, x: jax.Array, p: float, train: bool) -> jax.Array:
+    if key is None or not train or p == 0:
+        return x
+    return _kept_moments(x, jax.random.bernoulli(key, 1 - p, x.shape), p)
+
+
+@op("posterium.feature_alpha_dropout.default", table=NOISY)
+def feature_alpha_dropout(key: jax.Array | None, x: jax.Array, p: float, train: bool) -> jax.Array:
+    if key is None or not train or p == 0:
+        return x
+    shape = (*x.shape[:2], *[1] * (x.ndim - 2))
+    return _kept_moments(x, jax.random.bernoulli(key, 1 - p, shape), p)
+
+
+def _kept_moments(x: jax.Array, keep: jax.Array, p: float) -> jax.Array:
+    """Put the lower limit of SELU in places that are dropped, and restore mean and variance.
+
+    Klambauer et al. (2017), section 3.
+    """
+    limit = -1.7580993408473766
+    scale = ((1 - p) * (1 + p * limit**2)) ** -0.5
+    return scale * jnp.where(keep, x, limit) - scale * limit * p
+
+
 def needed(key: jax.Array | None) -> jax.Array:
     """Return the key; what draws more than dropout cannot be switched off."""
     if key is None:

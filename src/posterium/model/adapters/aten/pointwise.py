@@ -11,7 +11,7 @@ from jax.scipy import special
 from posterium.model.adapters.aten.table import OPS, op, spread
 
 UNARY: dict[str, Callable[[Any], Any]] = {
-    "abs": jnp.abs, "acos": jnp.arccos, "acosh": jnp.arccosh, "asin": jnp.arcsin,
+    "abs": lambda x: x * jnp.sign(x), "acos": jnp.arccos, "acosh": jnp.arccosh, "asin": jnp.arcsin,
     "asinh": jnp.arcsinh, "atan": jnp.arctan, "atanh": jnp.arctanh, "bitwise_not": jnp.invert,
     "ceil": jnp.ceil, "cos": jnp.cos, "cosh": jnp.cosh, "digamma": special.digamma,
     "erf": special.erf, "erfc": special.erfc, "erfinv": special.erfinv, "exp": jnp.exp,
@@ -91,13 +91,27 @@ def where(condition: jax.Array, a: Any, b: Any) -> jax.Array:
 @op("clamp.default", "clamp.Tensor")
 def clamp(x: Any, low: Any = None, high: Any = None) -> Any:
     if low is not None:
-        x = where(*spread(x < spread(x, low)[1], low, x))
-    return x if high is None else where(*spread(x > spread(x, high)[1], high, x))
+        x, low = spread(x, low)
+        x = where(x < low, low, x)
+    if high is not None:
+        x, high = spread(x, high)
+        x = where(x > high, high, x)
+    return x
 
 
 @op("hardtanh.default")
 def hardtanh(x: jax.Array, low: float = -1.0, high: float = 1.0) -> jax.Array:
     return jnp.where(x <= low, low, jnp.where(x >= high, high, x))
+
+
+@op("hardsigmoid.default")
+def hardsigmoid(x: jax.Array) -> jax.Array:
+    return hardtanh(x, -3, 3) / 6 + 0.5
+
+
+@op("hardswish.default")
+def hardswish(x: jax.Array) -> jax.Array:
+    return jnp.where(x <= -3, 0, jnp.where(x >= 3, x, x * (x + 3) / 6))
 
 
 @op("leaky_relu.default")

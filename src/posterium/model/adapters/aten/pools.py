@@ -1,5 +1,6 @@
 """Pools: maxima and means over windows, and resampling of images."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -38,15 +39,27 @@ def _windows(
 
 def _reduced(
     x: jax.Array, start: Any, reduce: Callable[..., Any], size: list[int], stride: list[int],
-    widths: list[tuple[int, int]], dilation: list[int],
+    widths: list[tuple[int, int]],
 ) -> jax.Array:  # fmt: skip
     fixed = x.ndim - len(size)
     whole = [(0, 0)] * fixed + widths
     ones = (1,) * fixed
-    return lax.reduce_window(
-        x, start, reduce, (*ones, *size), (*ones, *stride), whole,
-        window_dilation=(*ones, *dilation),
-    )  # fmt: skip
+    return lax.reduce_window(x, start, reduce, (*ones, *size), (*ones, *stride), whole)
+
+
+def _spaced_max(
+    x: jax.Array, size: list[int], stride: list[int], widths: list[tuple[int, int]],
+    dilation: list[int],
+) -> jax.Array:  # fmt: skip
+    """Return maxima over windows with gaps, whose derivative JAX has no window operation for."""
+    for i, (k, s, (low, high), d) in enumerate(zip(size, stride, widths, dilation, strict=True)):
+        axis = x.ndim - len(size) + i
+        pads = [(low, high, 0) if a == axis else (0, 0, 0) for a in range(x.ndim)]
+        x = lax.pad(x, jnp.asarray(-jnp.inf, x.dtype), pads)
+        span = x.shape[axis] - d * (k - 1)
+        shifted = [lax.slice_in_dim(x, d * o, d * o + span, s, axis) for o in range(k)]
+        x = functools.reduce(jnp.maximum, shifted)
+    return x
 
 
 def _max_pool(count: int) -> Callable[..., tuple[jax.Array, None]]:
@@ -58,7 +71,9 @@ def _max_pool(count: int) -> Callable[..., tuple[jax.Array, None]]:
             x, size, stride, padding, dilation, ceil_mode, count
         )
         widths = [(p, p + more) for p, more in zip(padding, extra, strict=True)]
-        return _reduced(x, -jnp.inf, lax.max, size, stride, widths, dilation), None
+        if any(d > 1 for d in dilation):
+            return _spaced_max(x, size, stride, widths, dilation), None
+        return _reduced(x, -jnp.inf, lax.max, size, stride, widths), None
 
     return pool
 
@@ -68,16 +83,16 @@ def _avg_pool(count: int) -> Callable[..., jax.Array]:
         x: jax.Array, size: Any, stride: Any = (), padding: Any = 0, ceil_mode: bool = False,
         count_include_pad: bool = True, divisor_override: int | None = None,
     ) -> jax.Array:  # fmt: skip
-        size, stride, padding, ones, extra = _windows(x, size, stride, padding, 1, ceil_mode, count)
+        size, stride, padding, _, extra = _windows(x, size, stride, padding, 1, ceil_mode, count)
         widths = [(p, p + more) for p, more in zip(padding, extra, strict=True)]
-        total = _reduced(x, 0.0, lax.add, size, stride, widths, ones)
+        total = _reduced(x, 0.0, lax.add, size, stride, widths)
         if divisor_override:
             return total / divisor_override
         counted = np.ones(x.shape[-count:], x.dtype)
         if count_include_pad:
             counted = np.pad(counted, [(p, p) for p in padding], constant_values=1)
             widths = [(0, more) for more in extra]
-        entries = _reduced(jnp.asarray(counted), 0.0, lax.add, size, stride, widths, ones)
+        entries = _reduced(jnp.asarray(counted), 0.0, lax.add, size, stride, widths)
         return total / entries.reshape(*[1] * (x.ndim - count), *entries.shape)
 
     return pool

@@ -122,7 +122,7 @@ def norm(x: jax.Array, ord: Any = 2, dim: Any = None, keepdim: bool = False) -> 
     along = axes(x, dim)
     if ord == 2:
         return root(jnp.sum(x * x, along, keepdims=keepdim))
-    size = jnp.abs(x)
+    size = x * jnp.sign(x)
     if abs(ord) == float("inf"):
         extreme = jnp.max if ord > 0 else jnp.min
         return extreme(size, along, keepdims=keepdim)
