@@ -12,6 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from posterium import BayesianRegressor
+from posterium.estimators.inputs import known
 
 RNG = np.random.default_rng(8)
 N = 60
@@ -110,6 +111,33 @@ def test_missing_cells_are_refused_dropped_or_filled(frame):
     assert np.allclose(filled.predict(x), exact().fit(by_hand, PRICE).predict(by_hand), rtol=1e-10)
     assert filled.__sklearn_tags__().input_tags.allow_nan
     assert not dropped.__sklearn_tags__().input_tags.allow_nan
+
+
+@pytest.mark.parametrize("missing", ["drop", "impute"])
+@pytest.mark.parametrize("column", [np.asarray, pd.Series, lambda y: pl.Series("y", y)])
+def test_rows_without_a_target_are_left_out_with_a_note(missing, column):
+    gaps = np.arange(N) < 7
+    with pytest.raises(ValueError, match="NaN"):
+        exact().fit(FRAME, column(np.where(gaps, np.nan, TARGET)))
+    found = exact(missing=missing).fit(FRAME, column(np.where(gaps, np.nan, TARGET)))
+    whole = exact(missing=missing).fit(FRAME[~gaps], TARGET[~gaps])
+    assert np.array_equal(found.predict(FRAME), whole.predict(FRAME))
+    assert any("cells: 7." in note for note in found.notes_)
+
+
+def test_any_sign_of_a_missing_label_counts():
+    labels = pd.Series(["a", None, pd.NA, np.nan, "b"], dtype="object")
+    assert known(labels).tolist() == [True, False, False, False, True]
+    assert known(np.array([[1, 2], [3, 4]])).tolist() == [True, True]
+
+
+@pytest.mark.parametrize("x", [FRAME.to_numpy(), np.array([["a"]] * N)])
+def test_text_in_an_array_is_refused_with_a_way_out(x):
+    for call in (lambda: exact().fit(x, TARGET), lambda: MODEL.predict(x)):
+        with pytest.raises(ValueError, match=r"Expected numbers; .* Give text columns in a frame"):
+            call()
+    with pytest.raises(ValueError, match="text as y is for BayesianClassifier"):
+        exact().fit(FRAME[["age"]], FRAME["colour"])
 
 
 def test_rows_of_weight_zero_teach_no_level_and_no_fill():

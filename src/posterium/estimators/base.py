@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state, check_X_y
+from sklearn.utils import check_consistent_length, check_random_state, check_X_y
 
 # pyrefly: ignore[missing-module-attribute]
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
@@ -21,6 +21,11 @@ from posterium.tables.features import Features, fit_features
 from posterium.tables.fitted import Fitted, fit_table
 from posterium.tables.load import load
 from posterium.tables.scaling import noise_floor
+
+TEXT = (
+    "Give text columns in a frame of pandas or polars, where they become categories; text as y is "
+    "for BayesianClassifier."
+)
 
 
 class BayesianEstimator(BaseEstimator):
@@ -112,15 +117,21 @@ class BayesianEstimator(BaseEstimator):
         checks["ensure_min_samples"] = 2
         if not inputs.reads_as_table(X, self.missing, self.categorical):
             self.features_, self.notes_ = None, ()
-            x, y = validate_data(self, X, y, dtype=np.float64, **checks)
+            with inputs.numbers_expected(TEXT):
+                x, y = validate_data(self, X, y, dtype=np.float64, **checks)
             weight, kept = _weights(weight, x)
             return x[kept], y[kept], weight[kept]
-        X = inputs.checked(X)
+        with inputs.numbers_expected(TEXT):
+            X = inputs.checked(X)
         validate_data(self, X, y, skip_check_array=True)
         table = inputs.table_of(X, None)
-        like, y = check_X_y(np.zeros((len(table), 1)), y, **checks)
-        weight, kept = _weights(weight, like)
-        table, y, weight = table.take(kept), y[kept], weight[kept]
+        check_consistent_length(X, y)
+        told = inputs.known(y) if self.missing != "refuse" else np.ones(len(table), bool)
+        weight, kept = _weights(weight, np.zeros((len(table), 1)))
+        kept &= told
+        with inputs.numbers_expected(TEXT):
+            _, y = check_X_y(np.zeros((kept.sum(), 1)), np.asarray(y)[kept], **checks)
+        table, weight = table.take(kept), weight[kept]
         with inputs.python_terms():
             self.features_, notes = fit_features(
                 table, table.names, missing=self.missing, unseen=self.unseen,
@@ -128,17 +139,18 @@ class BayesianEstimator(BaseEstimator):
             )  # fmt: skip
             full = self.features_.complete(table)
             x = self.features_.encode(table.take(full))
-        if not full.all():
-            notes.append(f"Rows left out for missing cells: {int((~full).sum()):,}.")
+        if left_out := int((~full).sum() + (~told).sum()):
+            notes.append(f"Rows left out for missing cells: {left_out:,}.")
         self.notes_ = tuple(notes)
         return x, y[full], weight[full]
 
     def _inputs(self, X: Any) -> np.ndarray:
         """Return inputs to predict at, (n, d), encoded as when fitting."""
         check_is_fitted(self, "fitted_")
-        if self.features_ is None:
-            return validate_data(self, X, reset=False, dtype=np.float64)
-        X = inputs.checked(X)
+        with inputs.numbers_expected(TEXT):
+            if self.features_ is None:
+                return validate_data(self, X, reset=False, dtype=np.float64)
+            X = inputs.checked(X)
         validate_data(self, X, reset=False, skip_check_array=True)
         with inputs.python_terms():
             return self.features_.encode(inputs.table_of(X, self.features_.sources))

@@ -51,6 +51,32 @@ def table_of(X: Any, names: tuple[str, ...] | None) -> Table:
     return Table(SOURCE, names, columns.__getitem__, np.arange(1, len(X) + 1), "row")
 
 
+def known(y: Any) -> np.ndarray:
+    """Return where no target of a row is missing, (n,)."""
+    cells = np.asarray(y)
+    if cells.dtype.kind == "f":
+        gaps = np.isnan(cells)
+    else:
+        gaps = np.vectorize(_is_gap, otypes=[bool])(cells.astype(object))
+    return ~gaps.reshape(len(cells), -1).any(axis=1)
+
+
+def _is_gap(value: Any) -> bool:
+    """Say whether a value stands for none: None, NaN, or what pandas has for them."""
+    return value is None or type(value).__name__ in ("NAType", "NaTType") or value != value
+
+
+@contextmanager
+def numbers_expected(fix: str) -> Iterator[None]:
+    """Refuse text where an array of numbers is needed, with a way out."""
+    try:
+        yield
+    except ValueError as error:
+        if "could not convert string to float" not in str(error):
+            raise
+        raise ValueError(f"Expected numbers; {error}. {fix}") from None
+
+
 @contextmanager
 def python_terms() -> Iterator[None]:
     """Put refusals of a table, which name options of the command line, in terms of parameters."""

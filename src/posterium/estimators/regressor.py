@@ -33,6 +33,7 @@ class BayesianRegressor(RegressorMixin, BayesianEstimator):
     missing
         What to do about missing cells of X: ``"refuse"``, ``"drop"`` their rows when fitting, or
         ``"impute"`` (the median or the most frequent value, with a column that marks the gaps).
+        Rows without a target are left out under both.
     unseen
         What to do about categories that were not fitted: ``"refuse"``, or ``"other"``, one with
         the rare ones.
