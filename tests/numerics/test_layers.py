@@ -44,6 +44,10 @@ NETWORKS = {
         lambda p, x: (x @ p["last"]) * jax.nn.sigmoid(x @ p["first"]),
         {"last"},
     ),
+    "gated by a residual": (
+        lambda p, x: (x @ p["first"] + hidden(p, x)) * (x @ p["last"]),
+        {"last"},
+    ),
     "bilinear": (lambda p, x: (x @ p["last"]) * (x @ p["first"]), set()),
 }
 
@@ -61,6 +65,13 @@ def test_the_last_layer_is_what_the_outputs_are_affine_in(name):
     if expected:
         bend = second_difference(f, expected)
         assert bend < 1e-5
+
+
+def test_what_bends_one_of_several_outputs_is_not_the_last_layer():
+    def f(p, x):
+        return x @ p["first"], hidden(p, x) @ p["last"]
+
+    assert layers.last_layer(f, PARAMS, X) == ("last",)
 
 
 def second_difference(f, paths):
