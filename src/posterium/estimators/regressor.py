@@ -28,8 +28,9 @@ class BayesianRegressor(RegressorMixin, BayesianEstimator):
         ``"heteroscedastic"`` (predicted for each row), or a likelihood. Its scale is in units of
         the standardised target.
     standardise
-        Bring inputs and target to mean 0 and sd 1 first. Priors and noise scales then are in
-        these units; predictions come back in the target's own.
+        Bring inputs and target to mean 0 and sd 1 first (inputs of two values lie 2 apart,
+        however rare one is). Priors and noise scales then are in these units; predictions come
+        back in the target's own.
     missing
         What to do about missing cells of X: ``"refuse"``, ``"drop"`` their rows when fitting, or
         ``"impute"`` (the median or the most frequent value, with a column that marks the gaps).

@@ -108,14 +108,14 @@ def fit_table(
     classes
         The labels; () for regression.
     standardise
-        Bring inputs and numeric targets to mean 0 and sd 1 first.
+        Bring inputs and numeric targets to mean 0 and sd 1 first; inputs of two values lie 2 apart.
     seed, draws
         As in `Fitted`; the seed is that of the fit too.
     **options
         Further arguments of `posterium.fit`: `precision`, `checkpoint`, `progress`.
     """
     weight = np.ones(len(x)) if weight is None else weight
-    inputs, target = _scaling(x, weight, standardise), None
+    inputs, target = _scaling(x, weight, standardise, levels=True), None
     squeeze = y.ndim == 1
     if not classes:
         columns = y.reshape(len(y), -1)
@@ -126,9 +126,11 @@ def fit_table(
     return Fitted(result, inputs, target, classes, seed, draws, squeeze)
 
 
-def _scaling(columns: np.ndarray, weight: np.ndarray, standardise: bool) -> Standardiser:
+def _scaling(
+    columns: np.ndarray, weight: np.ndarray, standardise: bool, *, levels: bool = False
+) -> Standardiser:
     if standardise:
-        return Standardiser.of(columns, weight)
+        return Standardiser.of(columns, weight, levels=levels)
     return Standardiser.identity(columns.shape[1])
 
 

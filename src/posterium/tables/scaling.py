@@ -21,17 +21,22 @@ class Standardiser:
     shift
         Weighted means, (d,).
     scale
-        Weighted standard deviations, (d,); 1 where a column is constant.
+        Weighted standard deviations, (d,), or half the distance of two levels; 1 where a column is
+        constant.
     """
 
     shift: Any
     scale: Any
 
     @classmethod
-    def of(cls, columns: np.ndarray, weight: np.ndarray) -> "Standardiser":
+    def of(cls, columns: np.ndarray, weight: np.ndarray, *, levels: bool = False) -> "Standardiser":
         """Return the map that standardises columns (n, d) under row weights (n,), in float64.
 
         Columns are divided by powers of two near their size first, so that squares stay in range.
+
+        With `levels`, columns of two values come to lie 2 apart, as if both were equally frequent
+        (Gelman 2008). By its sd a level of few rows would stand many units from the others, where
+        a network has learned nothing.
         """
         columns = np.asarray(columns, np.float64)
         exponents = np.frexp(np.max(np.abs(columns), axis=0))[1]
@@ -41,6 +46,10 @@ class Standardiser:
         sd = np.sqrt(np.average((columns - shift) ** 2, axis=0, weights=weight))
         flat = np.ptp(columns, axis=0) == 0
         flat |= sd <= CONSTANT * np.max(np.abs(columns), axis=0)
+        if levels:
+            low, high = np.min(columns, axis=0), np.max(columns, axis=0)
+            two = np.all((columns == low) | (columns == high), axis=0)
+            sd = np.where(two, (high - low) / 2, sd)
         return cls(shift * unit, np.where(flat, 1.0, sd * unit))
 
     @classmethod
