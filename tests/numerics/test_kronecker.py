@@ -139,6 +139,13 @@ def test_weights_in_no_product_of_their_own_have_the_exact_diagonal(f, x, shapes
     assert {path for path, treatment, _ in entries if treatment == "plain"} == plain
 
 
+def test_a_matrix_a_head_is_no_single_product():
+    x = nets.inputs(7, 2, 2, 2, 2)
+    assert compare(nets.heads, x, w=(2, 2, 2))[1] < EXACT
+    coverage = kronecker.layout(nets.heads, {"w": jnp.ones((2, 2, 2))}, x).coverage
+    assert coverage.entries == (("w", "plain", "is several products at once"),)
+
+
 def test_factors_of_batches_and_of_tiles_add_up(monkeypatch):
     params, _ = nets.weights(0, **DENSE)
     x, root = nets.inputs(1, 4, 3), nets.inputs(9, 4, 2, 2)

@@ -22,6 +22,10 @@ def split(p, x):
     return jnp.concatenate([hidden(p, x), x @ jnp.diag(p["scale"]), jax.nn.softplus(out)], axis=1)
 
 
+def bent_twice(z):
+    return z + jnp.tanh(z)
+
+
 NETWORKS = {
     "dense": (lambda p, x: hidden(p, x) @ p["last"] + p["b"], {"last", "b"}),
     "moved and scaled": (
@@ -32,6 +36,7 @@ NETWORKS = {
     "remat": (jax.checkpoint(lambda p, x: hidden(p, x) @ p["last"]), {"last"}),
     "pooled": (lambda p, x: (hidden(p, x)[:, None, :] @ p["last"]).mean(1)[:, :1], {"last"}),
     "skip": (lambda p, x: hidden(p, x) @ p["last"] + x * p["scale"], {"last", "scale"}),
+    "residual, once": (lambda p, x: bent_twice(x @ p["first"]) + x @ p["last"], {"last"}),
     "residual": (lambda p, x: x @ p["first"] + hidden(p, x) @ p["last"], {"last"}),
     "same twice": (lambda p, x: x @ p["first"] + jnp.tanh(x @ p["last"]), {"first"}),
     "deep linear": (lambda p, x: x @ p["first"] @ p["last"], {"last"}),
@@ -45,7 +50,7 @@ NETWORKS = {
         {"last"},
     ),
     "gated by a residual": (
-        lambda p, x: (x @ p["first"] + hidden(p, x)) * (x @ p["last"]),
+        lambda p, x: bent_twice(x @ p["first"]) * (x @ p["last"]),
         {"last"},
     ),
     "bilinear": (lambda p, x: (x @ p["last"]) * (x @ p["first"]), set()),
@@ -69,7 +74,8 @@ def test_the_last_layer_is_what_the_outputs_are_affine_in(name):
 
 def test_what_bends_one_of_several_outputs_is_not_the_last_layer():
     def f(p, x):
-        return x @ p["first"], hidden(p, x) @ p["last"]
+        z = x @ p["first"]
+        return z, jnp.tanh(z) @ p["last"]
 
     assert layers.last_layer(f, PARAMS, X) == ("last",)
 
