@@ -68,7 +68,9 @@ def learn(value: Any, *, floor: Any = 0.0, prior: ScalePrior | None = None) -> L
     2.0
     """
     start = np.asarray(value, dtype=float)
-    if not (np.all(np.isfinite(start)) and np.all(start > floor) and np.all(np.asarray(floor) >= 0)):
+    if not (
+        np.all(np.isfinite(start)) and np.all(start > floor) and np.all(np.asarray(floor) >= 0)
+    ):
         raise ValueError(
             f"A learned value must be finite and above its floor; got {value} with floor {floor}. "
             "Give a positive start, or a lower floor."
