@@ -1,6 +1,7 @@
 # make demo         fit a bundled table and write demo/, in an environment of its own (.venv)
 # make test         style, types and the quick tests, in an environment per Python version
 # make test-slow    the tests left out of `make test`
+# make test-torch   the tests of networks of PyTorch, in an environment of its own
 # make bench        posterium against hand-written JAX
 # make docs         the documentation, executed, into docs/_build/html (environment .venv-docs)
 # make docs-links   check its links to other sites; needs the network
@@ -15,11 +16,12 @@ VENV := .venv
 DOCS := .venv-docs
 TEST = .venv-test-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 RUN = $(TEST)/bin/python -m
+TORCH = $(subst -test-,-torch-,$(TEST))
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow bench docs docs-links clean check-python
+.PHONY: demo test test-slow test-torch bench docs docs-links clean check-python
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python -m posterium.recipes.demo demo
@@ -34,6 +36,10 @@ test: check-python
 test-slow: check-python
 	@$(MAKE) --no-print-directory $(TEST)/installed
 	$(RUN) pytest -q -n $(WORKERS) -m slow
+
+test-torch: check-python
+	@$(MAKE) --no-print-directory $(TORCH)/installed
+	$(TORCH)/bin/python -m pytest -q -n $(WORKERS) tests/model/adapters/test_torch*.py
 
 bench: check-python
 	@$(MAKE) --no-print-directory $(TEST)/installed
@@ -52,7 +58,7 @@ docs-links: $(DOCS)/installed
 	$(DOCS)/bin/python -m sphinx -W --keep-going -q -b linkcheck docs docs/_build/links
 
 clean:
-	rm -rf .venv .venv-docs .venv-test-* demo build dist benchmarks/results docs/_build
+	rm -rf .venv .venv-docs .venv-test-* .venv-torch-* demo build dist benchmarks/results docs/_build
 	rm -rf .pytest_cache .ruff_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -78,4 +84,11 @@ $(DOCS)/installed: pyproject.toml | check-python
 	@echo "Installing into $(@D): from half a minute to some minutes, about 1 GB on disk"
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/python -m pip install --quiet --editable ".[cli,report,dev]"
+	@touch $@
+
+# One version, as small as there is: on a machine with an accelerator, pip takes what runs there.
+.venv-torch-%/installed: pyproject.toml | check-python
+	@echo "Installing into $(@D): some minutes, about 2 GB on disk"
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --editable ".[dev]" torch==2.13.0
 	@touch $@

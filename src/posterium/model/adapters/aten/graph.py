@@ -103,7 +103,7 @@ class Program:
             For dropout and other noise; None for none.
         """
         floats = [v.dtype for v in (*held.values(), x) if jnp.issubdtype(v.dtype, jnp.floating)]
-        own = floats[0] if floats else jnp.result_type(float)
+        own = canonical(floats[0]) if floats else jnp.result_type(float)
         values: dict[str, Any] = {name: held[path] for name, path in self.held.items()}
         for name, value in self.constants.items():
             values[name] = self._typed(value, str(value.dtype), own)
