@@ -4,11 +4,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from tests.model.adapters.networks import CASES as FRAMEWORKS
 
 from posterium import (
     MAP,
     MLP,
     Ensemble,
+    Functions,
     Gaussian,
     Linear,
     Model,
@@ -24,6 +26,10 @@ from posterium.combinators.subset import Subset
 from posterium.methods.laplace import Laplace
 from posterium.model.subset import RestrictedPrior, matching
 
+COMPILED: list[float] = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda name, seconds, **_: COMPILED.append(seconds) if "backend_compile" in name else None
+)
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(15, 2))
@@ -138,14 +144,79 @@ def test_a_pattern_that_matches_nothing_lists_the_paths():
         fit(KEY, MODEL, DATA, Subset(Laplace(), ("layers/*", "head/*")))
     with pytest.raises(ValueError, match="must name weights; got none"):
         Subset(Laplace(), ())
-    with pytest.raises(ValueError, match="Linear does not"):
-        fit(KEY, Model(Linear(), Normal(), Gaussian()), DATA, Subset(Laplace()))
     with pytest.raises(ValueError, match=r"start=weights"):
         fit(KEY, MODEL, DATA, Subset(Laplace(at=None), rest=None))
 
 
 def test_patterns_keep_the_order_of_the_tree():
-    assert matching(NET, WEIGHTS.params, ("layers/1/*", "*/bias")) == (
+    assert matching(NET, WEIGHTS, X, ("layers/1/*", "*/bias")) == (
+        "layers/0/bias",
+        "layers/1/bias",
+        "layers/1/kernel",
+    )
+
+
+def drawn(key, x):
+    """Draw weights whose first ones by name are the last to be used."""
+    one, two = jax.random.split(key)
+    return {
+        "z": {"w": jax.random.normal(one, (x.shape[1], 4)), "b": jnp.zeros(4)},
+        "a": {"w": jax.random.normal(two, (4, 1)), "b": jnp.zeros(1)},
+    }
+
+
+def affine(layer, x):
+    return x @ layer["w"] + layer["b"][None, :]
+
+
+def forward(params, x):
+    return 2 * affine(params["a"], jnp.tanh(affine(params["z"], x)))
+
+
+def positive(params, x):
+    return jax.nn.softplus(forward(params, x))
+
+
+LAST = {
+    "MLP": (NET, ("layers/1/bias", "layers/1/kernel")),
+    "MLP, residual": (
+        MLP(hidden=(2, 2), residual=True, layer_norm=True),
+        ("layers/2/bias", "layers/2/kernel"),
+    ),
+    "Linear": (Linear(), ("coefficients",)),
+    "functions": (Functions(drawn, forward), ("a/b", "a/w")),
+    "linen": (FRAMEWORKS["linen"].network, ("last/bias", "last/kernel")),
+    "nnx": (FRAMEWORKS["nnx"].network, ("last/bias", "last/kernel")),
+    "equinox": (FRAMEWORKS["equinox"].network, ("last/bias", "last/weight")),
+}
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_the_last_layer_is_found_whatever_it_is_called(name):
+    network, expected = LAST[name]
+    x = np.ones((5, 3), np.float32)
+    assert matching(network, network.init(KEY, x), x, "last_layer") == expected
+
+
+def test_the_last_layer_of_a_network_of_ones_own_is_fitted_and_again_without_compiling():
+    data, model = as_data(X, Y), Model(Functions(drawn, forward), Normal(), Gaussian(NOISE))
+    method = Subset(Laplace(at=None), rest=SHORT)
+    found = fit(KEY, model, data, method)
+    assert list(found.posterior.mean.params) == ["a/b", "a/w"]
+    before = len(COMPILED)
+    other = Model(Functions(drawn, forward), Normal(2.0), Gaussian(0.3))
+    fit(jax.random.key(1), other, as_data(X + 1, 2 * Y), method)
+    assert len(COMPILED) == before
+
+
+def test_a_network_that_bends_its_outputs_has_no_last_layer_and_is_refused_with_its_paths():
+    model = Model(Functions(drawn, positive), Normal(), Gaussian(NOISE))
+    with pytest.raises(ValueError, match=r"outputs are affine.* weights: a/b, a/w, z/b, z/w"):
+        fit(KEY, model, DATA, Subset(Laplace(at=None), rest=SHORT))
+
+
+def test_patterns_go_beside_the_last_layer():
+    assert matching(NET, WEIGHTS, X, ("last_layer", "layers/0/bias")) == (
         "layers/0/bias",
         "layers/1/bias",
         "layers/1/kernel",

@@ -37,7 +37,8 @@ class Subset:
         them; `Evidence` goes inside, ``Subset(Evidence(Laplace(at=None)))``.
     paths
         Globs over the paths of the weights, such as ``"layers/2/*"`` or several in a tuple;
-        ``"last_layer"`` where the network names its own.
+        ``"last_layer"``, those in which the outputs are affine: found by following what the
+        network computes, for any network and by no name.
     rest
         What sets all weights first: a method such as `MAP()`, with the free hyper-parameters of
         the prior held; a `Fit` of one set of weights, whose likelihood's free hyper-parameters are
@@ -60,8 +61,9 @@ class Subset:
         return self.of.precision
 
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
-        blank = _blank(model, data)
-        paths = matching(model.network, blank.params, self.paths)
+        x = next(iter(data.batches()))[0] if isinstance(data, Stream) else data.x
+        blank = _blank(model.network, x)
+        paths = matching(model.network, blank, x, self.paths)
         inner = self.of.phases(restricted(model, blank, paths), data)
         if self.rest is None:
             return (Restrict(paths), *inner)
@@ -72,10 +74,9 @@ class Subset:
         return (*before, Restrict(paths), *inner)
 
 
-def _blank(model: Model, data: Data | Stream) -> Weights:
+def _blank(network: Any, x: Any) -> Weights:
     """Return weights of zeros, shaped like the network's."""
-    x = next(iter(data.batches()))[0] if isinstance(data, Stream) else data.x
-    shapes = jax.eval_shape(model.network.init, jax.random.key(0), x)
+    shapes = jax.eval_shape(network.init, jax.random.key(0), x)
     return jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), replace(shapes, key=None))
 
 

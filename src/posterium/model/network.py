@@ -90,11 +90,6 @@ class MLP:
                 f"Widths must be at least 1; got hidden={self.hidden}, outputs={self.outputs}."
             )
 
-    @property
-    def last_layer(self) -> str:
-        """Pattern of the paths of the last layer's weights."""
-        return f"layers/{len(self.hidden)}/*"
-
     def init(self, key: jax.Array, x: jax.Array) -> Weights:
         widths = (x.shape[-1], *self.hidden, self.outputs)
         shapes = list(itertools.pairwise(widths))

@@ -9,7 +9,7 @@ from posterium._struct import replace, static, struct
 from posterium.model.model import Model
 from posterium.model.prior import total
 from posterium.model.weights import Weights
-from posterium.numerics import trees
+from posterium.numerics import layers, trees
 
 LAST_LAYER = "last_layer"
 
@@ -102,35 +102,56 @@ def restricted(model: Model, weights: Weights, paths: tuple[str, ...]) -> Model:
     )
 
 
-def matching(network: Any, params: Any, patterns: str | tuple[str, ...]) -> tuple[str, ...]:
-    """Return the paths of the parameters that match a pattern.
+def matching(
+    network: Any, weights: Weights, x: Any, patterns: str | tuple[str, ...]
+) -> tuple[str, ...]:
+    """Return the paths of the parameters that match a pattern, in tree order.
 
     Parameters
     ----------
     network
-        Asked for its last layer where the pattern is ``"last_layer"``.
-    params
-        Parameters, or their shapes.
+        The whole network.
+    weights
+        Weights of it; only their shapes count.
+    x
+        Inputs, or their shape.
     patterns
-        Globs such as ``"layers/2/*"``; ``*`` matches slashes too.
+        Globs such as ``"layers/2/*"``, where ``*`` matches slashes too; ``"last_layer"`` stands
+        for the weights in which the outputs are affine, whatever they are called.
 
     Raises
     ------
     ValueError
-        When a pattern matches nothing, or the network does not say which layer is its last.
+        When a pattern matches nothing. The message lists the paths.
     """
-    known = tuple(trees.flatten(params))
-    listing = ", ".join(known)
-    wanted = []
+    known = tuple(trees.flatten(weights.params))
+    wanted = set()
     for pattern in (patterns,) if isinstance(patterns, str) else patterns:
-        glob = getattr(network, LAST_LAYER, None) if pattern == LAST_LAYER else pattern
-        if glob is None:
-            raise ValueError(
-                f"'last_layer' expects a network that names it; {type(network).__name__} does not. "
-                f"Give patterns of its weights instead: {listing}."
-            )
-        found = [path for path in known if fnmatchcase(path, glob)]
-        if not found:
-            raise ValueError(f"paths must match weights; {glob!r} matches none of: {listing}.")
-        wanted += found
+        if pattern == LAST_LAYER:
+            wanted.update(_last_layer(network, weights, x))
+        else:
+            found = [path for path in known if fnmatchcase(path, pattern)]
+            if not found:
+                raise ValueError(
+                    f"paths must match weights; {pattern!r} matches none of: {', '.join(known)}."
+                )
+            wanted.update(found)
     return tuple(path for path in known if path in wanted)
+
+
+def _last_layer(network: Any, weights: Weights, x: Any) -> tuple[str, ...]:
+    """Return the paths of the weights in which a network's outputs are affine."""
+
+    def f(params: Any, x: jax.Array) -> jax.Array:
+        return network.apply(replace(weights, params=params), x)[0]
+
+    found = layers.last_layer(f, weights.params, x)
+    if not found:
+        raise ValueError(
+            f"'last_layer' expects weights in which the outputs are affine; "
+            f"{type(network).__name__} has none: what each of them gives is bent on its way to "
+            "the outputs. Leave out what bends them, since likelihoods take means on the whole "
+            "line and logits, or give patterns of the weights: "
+            f"{', '.join(trees.flatten(weights.params))}."
+        )
+    return found
