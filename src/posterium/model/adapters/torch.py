@@ -30,6 +30,7 @@ class Torch:
     pretrained: bool = static(default=False)
 
     wrapper: ClassVar[str] = "from_torch"
+    outputs_first: ClassVar[bool] = True
 
     def init(self, key: jax.Array, x: jax.Array) -> Weights:
         source = self.source
