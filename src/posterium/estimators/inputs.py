@@ -58,7 +58,7 @@ def known(y: Any) -> np.ndarray:
         gaps = np.isnan(cells)
     else:
         gaps = np.vectorize(_is_gap, otypes=[bool])(cells.astype(object))
-    return ~gaps.reshape(len(cells), -1).any(axis=1)
+    return np.logical_not(gaps.reshape(len(cells), -1)).all(axis=1)
 
 
 def _is_gap(value: Any) -> bool:
