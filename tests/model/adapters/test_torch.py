@@ -340,3 +340,18 @@ def test_a_module_may_live_in_float64():
     assert f.dtype == np.float32
     expected = module(torch.tensor(x, dtype=torch.float64)).detach()
     assert np.allclose(f, expected, rtol=1e-5, atol=1e-5)
+    with jax.enable_x64(True):
+        weights = jax.jit(from_torch(module).init)(KEY, x)
+        assert all(leaf.dtype == np.float64 for leaf in jax.tree.leaves(weights))
+
+
+class Shades(nn.Module):
+    def forward(self, x):
+        return (x * 3).float().mean(1, keepdim=True) / 255
+
+
+def test_small_integers_do_not_overflow():
+    x = np.full((2, 4), 200, np.uint8)
+    f, _ = from_torch(Shades(), x).apply(Weights({}), x)
+    # PyTorch would wrap them around in 8 bits: inputs are whole numbers of any size here.
+    assert np.allclose(f, 600 / 255)

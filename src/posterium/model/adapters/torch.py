@@ -104,8 +104,12 @@ def from_torch(module: Any, example: Any = None, *, pretrained: bool = False) ->
             'pip install "posterium[torch]".'
         ) from error
     source = source_of(module)
-    if not pretrained:
-        source.check_drawn()
+    if source.undrawn and not pretrained:
+        raise ValueError(
+            "Expected layers that draw their parameters in reset_parameters(); "
+            f"{', '.join(source.undrawn)} of {source} have none that sets them. Define it on the "
+            "module that owns them, or keep the weights: from_torch(module, pretrained=True)."
+        )
     network = Torch(source, pretrained)
     if example is not None:
         x = jax.ShapeDtypeStruct(np.shape(example), np.asarray(example).dtype)

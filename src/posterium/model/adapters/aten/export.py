@@ -9,7 +9,7 @@ import torch
 from torch.export import Dim, ExportedProgram, default_decompositions
 from torch.export.graph_signature import InputKind, OutputKind
 
-from posterium.model.adapters.aten.graph import Node, Program, Ref, covered
+from posterium.model.adapters.aten.graph import Node, Program, Ref, covered, inputs_dtype
 
 aten = torch.ops.aten
 
@@ -56,7 +56,9 @@ def path_of(name: str) -> str:
     return name.replace(".", "/")
 
 
-def exported(module: torch.nn.Module, shape: tuple[int, ...], kind: str, training: bool) -> Program:
+def exported(
+    module: torch.nn.Module, shape: tuple[int, ...], dtype: Any, training: bool
+) -> Program:
     """Return what a module computes from rows of a shape, in training or in evaluation.
 
     Parameters
@@ -65,15 +67,13 @@ def exported(module: torch.nn.Module, shape: tuple[int, ...], kind: str, trainin
         The module; a copy of it is exported.
     shape
         Shape of one row.
-    kind
-        Kind of the inputs' NumPy type: ``"f"`` for numbers of the module's own type, others for
-        whole numbers or booleans.
+    dtype
+        Type of the inputs; numbers of any precision stand for the module's own.
     training
         Which of the two to export.
     """
     native = next((t.dtype for t in module.parameters() if t.is_floating_point()), torch.float32)
-    dtypes = {"f": native, "b": torch.bool}
-    example = torch.zeros((ROWS, *shape), dtype=dtypes.get(kind, torch.int64))
+    example = torch.zeros((ROWS, *shape), dtype=getattr(torch, inputs_dtype(dtype, _text(native))))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # export and copy warn about PyTorch's own code
         program = _exported(module, example, training)

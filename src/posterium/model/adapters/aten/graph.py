@@ -107,7 +107,7 @@ class Program:
         values: dict[str, Any] = {name: held[path] for name, path in self.held.items()}
         for name, value in self.constants.items():
             values[name] = self._typed(value, str(value.dtype), own)
-        values[self.x] = x.astype(own) if jnp.issubdtype(x.dtype, jnp.floating) else x
+        values[self.x] = self._typed(x, inputs_dtype(x.dtype, self.native), own)
         for number, node in enumerate(self.nodes):
             args, options = filled(node.args, values), filled(node.options, values)
             found = _call(node.target, number, train, key, args, options)
@@ -123,6 +123,11 @@ class Program:
 def canonical(dtype: Any) -> np.dtype:
     """Return the type that JAX gives an array of a type, of 32 bits outside of float64."""
     return jax.dtypes.canonicalize_dtype(jnp.dtype(dtype))
+
+
+def inputs_dtype(dtype: Any, native: str) -> str:
+    """Return the type that inputs of a type have in a program: numbers that of the module."""
+    return {"f": native, "b": "bool"}.get(jnp.dtype(dtype).kind, "int64")
 
 
 def covered(target: str) -> bool:

@@ -1,6 +1,7 @@
 """Source: a PyTorch module as it was when it came; its programs, and draws of its weights."""
 
 import copy
+import functools
 import warnings
 import weakref
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 
 from posterium.model.adapters.aten.export import exported, path_of
-from posterium.model.adapters.aten.graph import Program, canonical
+from posterium.model.adapters.aten.graph import Program, canonical, inputs_dtype
 
 
 class Source:
@@ -35,7 +36,7 @@ class Source:
 
     def program(self, x: Any, training: bool) -> Program:
         """Return what the module computes from rows shaped like those of x."""
-        of = x.shape[1:], np.dtype(x.dtype).kind, training
+        of = x.shape[1:], inputs_dtype(x.dtype, "float32"), training
         if of not in self.programs:
             self.programs[of] = exported(self.module, *of)
         return self.programs[of]
@@ -47,26 +48,20 @@ class Source:
             for path, value in self.arrays().items()
         }
         seed = jax.random.bits(key, (2,), "uint32")
-        return jax.pure_callback(self._draw, shapes, seed, vmap_method="sequential")
 
-    def _draw(self, seed: Any) -> dict[str, np.ndarray]:
-        high, low = map(int, np.asarray(seed))
-        values = _arrays(_redrawn(self.module, high << 32 | low))
-        return {path: value.astype(canonical(value.dtype)) for path, value in values.items()}
+        def draw(seed: Any) -> dict[str, np.ndarray]:
+            high, low = map(int, np.asarray(seed))
+            values = _arrays(_redrawn(self.module, high << 32 | low))
+            # JAX's precision here is that of another thread.
+            return {path: value.astype(shapes[path].dtype) for path, value in values.items()}
 
-    def check_drawn(self) -> None:
-        """Refuse a module of which some parameters cannot be drawn."""
-        left = [
-            name
-            for name, p in _redrawn(self.module, 0).named_parameters()
-            if p.requires_grad and p.isnan().any()
-        ]
-        if left:
-            raise ValueError(
-                "Expected layers that draw their parameters in reset_parameters(); "
-                f"{', '.join(left)} of {self} have none that sets them. Define that method on the "
-                "module that owns them, or keep the weights: from_torch(module, pretrained=True)."
-            )
+        return jax.pure_callback(draw, shapes, seed, vmap_method="sequential")
+
+    @functools.cached_property
+    def undrawn(self) -> list[str]:
+        """Names of the parameters that no layer draws."""
+        drawn = _redrawn(self.module, 0).named_parameters()
+        return [name for name, p in drawn if p.requires_grad and p.isnan().any()]
 
     def describes(self, module: torch.nn.Module) -> bool:
         """Say whether a module is still as it was."""
