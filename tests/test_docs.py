@@ -17,10 +17,11 @@ from posterium.combinators import catalogue
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("methods/*.md"))]
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("[!_]*/*.md"))]
 METHOD_PAGES = sorted(DOCS.glob("methods/*.md"))
-QUICK = {"methods/ensemble", "methods/exact"}
-"""Pages of methods that run in the quick tests; the build of the documents runs all of them."""
+LONG = [page for folder in ("methods", "networks") for page in sorted(DOCS.glob(f"{folder}/*.md"))]
+QUICK = {"methods/ensemble", "methods/exact", "networks/index"}
+"""Long pages that run in the quick tests; the build of the documents runs all of them."""
 STEPS = 200
 """Steps of the named methods in the documents' examples; what they compute is tested elsewhere."""
 
@@ -50,8 +51,8 @@ def name_of(page):
 
 
 def timed(pages):
-    """Return the pages as cases; those of most methods are marked, since they take long."""
-    slow = [page for page in METHOD_PAGES if name_of(page) not in QUICK]
+    """Return the pages as cases; most of methods and networks are marked: they take long."""
+    slow = [page for page in LONG if name_of(page) not in QUICK]
     return [pytest.param(p, marks=[pytest.mark.slow] if p in slow else []) for p in pages]
 
 
@@ -68,8 +69,9 @@ def shown_commands(page):
 def run_blocks(page):
     """Run the blocks of a page one after another, as a reader would."""
     space = {"__name__": f"page_{page.stem.replace('-', '_')}"}
-    for block in code(page):
-        exec(compile(block, str(page), "exec"), space)
+    with jax.numpy_rank_promotion("allow"):
+        for block in code(page):
+            exec(compile(block, str(page), "exec"), space)
 
 
 @pytest.fixture
@@ -133,7 +135,7 @@ def test_the_flow_chart_leads_to_pages():
 
 def test_every_page_is_in_the_table_of_contents():
     entries = set()
-    for page in (DOCS / "index.md", DOCS / "methods" / "index.md"):
+    for page in (DOCS / "index.md", *DOCS.glob("*/index.md")):
         folder = page.parent.relative_to(DOCS)
         for block in blocks(page, "{toctree}"):
             lines = [line for line in block.splitlines() if line and not line.startswith(":")]

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import jax
+import jax.numpy as jnp
 
 from posterium._struct import static, struct
 from posterium.model.adapters import leaves
@@ -39,7 +40,8 @@ class Linen:
 
     def init(self, key: jax.Array, x: jax.Array) -> Weights:
         flags = leaves.switches(self.module.__call__, train=False, noise=False)
-        with nn.intercept_methods(_switched(train=False, noise=False)):
+        kind = jnp.result_type(float, x)
+        with nn.intercept_methods(_switched(train=False, noise=False, kind=kind)):
             drawn = dict(nn.meta.unbox(self.module.init(key, x[:1], **flags)))
         params, fixed = leaves.split(drawn.pop("params", {}))
         state = drawn if fixed is None else drawn | {"params": fixed}
@@ -55,7 +57,8 @@ class Linen:
         flags = leaves.switches(self.module.__call__, train=train, noise=noise)
         state = dict(weights.state or {})
         params = _merged(weights.params, state.get("params", {}))
-        with nn.intercept_methods(_switched(train=train, noise=noise)):
+        kind = jnp.result_type(float, x, *jax.tree.leaves(weights.params))
+        with nn.intercept_methods(_switched(train=train, noise=noise, kind=kind)):
             f, changed = self.module.apply(
                 state | {"params": params}, x, rngs=weights.key,
                 mutable=[name for name in state if name != "params"], **flags,
@@ -69,17 +72,20 @@ def _merged(one: dict, other: dict) -> dict:
     return one | other | {name: _merged(one[name], other[name]) for name in both}
 
 
-def _switched(*, train: bool, noise: bool) -> Callable[..., Any]:
+def _switched(*, train: bool, noise: bool, kind: Any) -> Callable[..., Any]:
     """Return an interceptor that gives layers two switches where modules have one flag for both.
 
     Layers with a field or an argument `deterministic` (dropout, attention) obey the noise alone.
     Those with `use_running_average` do so outside of training, and in training as they were told.
+    Recurrent layers begin with numbers of the type `kind`, which is what the others compute in.
     """
 
     def intercept(call: Any, args: tuple, kwargs: dict, context: Any) -> Any:
         layer = context.module
         if context.method_name != "__call__":
             return call(*args, **kwargs)
+        if isinstance(layer, nn.RNN):
+            object.__setattr__(layer.cell, "param_dtype", kind)
         told = inspect.signature(call).bind_partial(*args, **kwargs)
         for name in ("deterministic", "use_running_average"):
             asked = name in inspect.signature(call).parameters

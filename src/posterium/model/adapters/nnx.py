@@ -53,6 +53,7 @@ class NNX:
         graph, _, streams, _ = _parts(nnx.eval_shape(self._build, key))
         module = nnx.merge(graph, weights.params, _seeded(streams, key), weights.state or {})
         _switch(module, train=train, noise=noise)
+        _retype(module, jnp.result_type(float, x, *jax.tree.leaves(weights.params)))
         given: dict[str, Any] = leaves.switches(module.__call__, train=train, noise=noise)
         if noise and "rngs" in leaves.arguments(module.__call__):
             given["rngs"] = nnx.Rngs(key)
@@ -108,6 +109,13 @@ def _switch(module: Any, *, train: bool, noise: bool) -> None:
             object.__setattr__(layer, "__class__", _Dropout)
         elif type(layer) is nnx.BatchNorm and not train:
             object.__setattr__(layer, "__class__", _BatchNorm)
+
+
+def _retype(module: Any, kind: Any) -> None:
+    """Let recurrent layers begin with numbers of the type that the others compute in."""
+    for _, layer in nnx.iter_modules(module):
+        if isinstance(layer, nnx.RNNCellBase):
+            layer.param_dtype = kind
 
 
 def from_nnx(factory: Callable[..., Any]) -> NNX:
