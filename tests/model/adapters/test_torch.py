@@ -213,6 +213,26 @@ def test_frozen_parameters_are_state_and_are_not_drawn():
     assert not np.array_equal(weights.params["4"]["weight"], other.params["4"]["weight"])
 
 
+def test_a_layer_that_draws_for_its_parts_leaves_frozen_ones():
+    module, x = made("attention"), NETS["attention"][1]
+    with torch.no_grad():
+        module.attend.out_proj.bias.fill_(2.0)
+    module.attend.out_proj.requires_grad_(False)
+    weights = from_torch(module, x).init(KEY, x)
+    assert (weights.state["attend"]["out_proj"]["bias"] == 2).all()
+    assert "out_proj" not in weights.params["attend"]
+
+
+def test_noise_outside_of_training_leaves_the_running_statistics_in_use():
+    module, x = dense(dropout=0.0), NETS["dense"][1]
+    network = from_torch(module, pretrained=True)
+    weights = network.init(KEY, x)
+    quiet, _ = apply(network, weights, x)
+    noisy, _ = apply(network, replace(weights, key=MASK), x)
+    assert np.allclose(quiet, noisy, rtol=1e-5)
+    assert not np.allclose(quiet, apply(network, weights, x, train=True)[0], rtol=0.01)
+
+
 @pytest.mark.parametrize("layer", ["Dropout", "Dropout1d", "AlphaDropout", "FeatureAlphaDropout"])
 def test_dropout_keeps_the_mean_and_drops_as_many(layer):
     network = from_torch(nn.Sequential(getattr(nn, layer)(0.3), nn.Flatten(), nn.Linear(40, 1)))
