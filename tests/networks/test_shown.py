@@ -27,14 +27,14 @@ EVERY = [(page, name) for page, names in PAGES.items() for name in names]
 QUICK = {
     "map": {("sequences", "transformer, equinox"), ("decoder", "nnx")},
     "laplace": {("graph", "functions"), ("sequences", "recurrent, nnx")},
-    "vi": {("cnn", "equinox"), ("mlp", "functions")},
-    "ensemble": {("graph", "linen"), ("mlp", "linen")},
+    "vi": {("cnn", "equinox")},
+    "ensemble": {("mlp", "linen")},
 }
 STEPS = 5
 
 
 def cells(page):
-    """Return the code of a page before its first fit: data, networks and the model."""
+    """Return the code of a page before its first fit: data, networks and the model, no figures."""
     text = (DOCS / f"{page}.md").read_text()
     blocks = re.findall(r"^```\{code-cell\} python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
     found = []
@@ -42,7 +42,8 @@ def cells(page):
         if "ps.fit(" in block and "def model_of" not in block:
             break
         before_methods = block.partition("\n\ndef show(")[0]
-        found.append(re.sub(r"\A(:\w+:.*\n)+", "", before_methods))
+        options_and_figures = r"\A(:\w+:.*\n)+|^import matplotlib.*\n|^from posterium.plots.*\n"
+        found.append(re.sub(options_and_figures, "", before_methods, flags=re.MULTILINE))
     return found
 
 

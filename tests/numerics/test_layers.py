@@ -35,6 +35,14 @@ NETWORKS = {
     "jit": (jax.jit(lambda p, x: jax.jit(jnp.dot)(hidden(p, x), p["last"])), {"last"}),
     "remat": (jax.checkpoint(lambda p, x: hidden(p, x) @ p["last"]), {"last"}),
     "pooled": (lambda p, x: (hidden(p, x)[:, None, :] @ p["last"]).mean(1)[:, :1], {"last"}),
+    "segments": (
+        lambda p, x: jax.ops.segment_sum((hidden(p, x) @ p["last"]).T, np.int32([0, 1, 1]), 2).T,
+        {"last"},
+    ),
+    "segments by weights": (
+        lambda p, x: x @ p["last"] + jax.ops.segment_sum(x.T, (2 * p["b"]).astype(jnp.int32), 3).T,
+        {"last"},
+    ),
     "skip": (lambda p, x: hidden(p, x) @ p["last"] + x * p["scale"], {"last", "scale"}),
     "residual, once": (lambda p, x: bent_twice(x @ p["first"]) + x @ p["last"], {"last"}),
     "residual": (lambda p, x: x @ p["first"] + hidden(p, x) @ p["last"], {"last"}),

@@ -9,7 +9,12 @@ import jax
 from posterium.numerics import products
 from posterium.numerics.interpret import MOVES, Plain, Site, Tracked, Use, trace
 
-SUMS = frozenset((*MOVES, "add", "add_any", "sub", "neg", "concatenate", "pad", "reduce_sum"))
+SCATTERS = frozenset(("scatter-add", "scatter_add"))
+"""Sums into places (operand, places, what is added); the name differs between versions of JAX."""
+
+SUMS = SCATTERS.union(
+    MOVES, ("add", "add_any", "sub", "neg", "concatenate", "pad", "reduce_sum", "cumsum")
+)
 """Operations that are linear in all their operands together."""
 
 LINEAR = {
@@ -66,7 +71,8 @@ class _Reach(Use):
         """Keep what is affine through sums and scalings; all else bends what it reads."""
         joint = Reach(*(frozenset().union(*sets) for sets in zip(NOTHING, *site.ins, strict=True)))
         affine = [i for i, value in enumerate(site.ins) if value.affine]
-        if site.name in SUMS or (len(affine) == 1 and _is_linear(site, affine[0])):
+        placed = site.name in SCATTERS and site.ins[1].all()
+        if (site.name in SUMS and not placed) or (len(affine) == 1 and _is_linear(site, affine[0])):
             return [Reach(joint.affine - joint.bent, joint.bent)] * site.outputs
         return [Reach(frozenset(), joint.all())] * site.outputs
 
