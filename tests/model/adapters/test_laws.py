@@ -3,6 +3,7 @@
 from functools import partial
 
 import equinox as eqx
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -19,7 +20,7 @@ from tests.model.adapters.networks import (
     X,
 )
 
-from posterium import Weights
+from posterium import Weights, from_equinox, from_linen, from_nnx
 from posterium._struct import replace
 from posterium.numerics import trees
 
@@ -210,8 +211,6 @@ def test_whole_numbers_among_parameters_of_plain_functions_are_state():
 
 
 def test_frozen_arrays_of_an_equinox_module_are_state():
-    from posterium import from_equinox
-
     network = from_equinox(EquinoxNet, frozen=("first/*",))
     weights = network.init(KEY, X)
     assert "first/weight" in trees.flatten(weights.state)
@@ -222,18 +221,91 @@ def test_frozen_arrays_of_an_equinox_module_are_state():
 
 
 def test_a_network_whose_state_grows_is_refused():
-    import flax.linen as nn
-
     class Growing(nn.Module):
         @nn.compact
         def __call__(self, x):
             self.sow("seen", "rows", x.sum())
             return nn.Dense(1)(x)
 
-    from posterium import from_linen
-
     network = from_linen(Growing())
     weights = network.init(KEY, X)
     assert isinstance(weights, Weights)
     with pytest.raises(ValueError, match="keeps its entries in training"):
         apply(network, weights, X, train=True)
+
+
+class OneFlag(nn.Module):
+    """A block with one flag for both switches, called as for noise."""
+
+    @nn.compact
+    def __call__(self, x, deterministic):
+        x = nn.BatchNorm(name="norm")(nn.Dense(4)(x), use_running_average=deterministic)
+        return nn.Dropout(0.5)(x, deterministic=deterministic)
+
+
+class EquinoxOneFlag(EquinoxNet):
+    def __call__(self, x, state, inference, key=None):
+        x, state = self.norm(self.first(x[self.columns]), state, inference=inference)
+        return self.last(self.drop(jnp.tanh(x), key=key, inference=inference)), state
+
+
+class NNXOneFlag(NNXNet):
+    def __call__(self, x, deterministic):
+        x = self.norm(self.first(x), use_running_average=deterministic)
+        return self.last(self.drop(jnp.tanh(x), deterministic=deterministic))
+
+
+@pytest.mark.parametrize(
+    "network",
+    [from_linen(OneFlag()), from_nnx(NNXOneFlag), from_equinox(EquinoxOneFlag)],
+    ids=["linen", "nnx", "equinox"],
+)
+def test_a_flag_for_noise_alone_switches_statistics_and_noise_each_by_itself(network):
+    weights = init(network, KEY)
+    for key in (None, MASK):
+        assert not equal(apply(network, noisy(weights, key), X, train=True)[1], weights.state)
+    for train in (False, True):
+        one, other = (apply(network, noisy(weights, k), X, train=train)[0] for k in (MASK, KEY))
+        assert not np.allclose(one, other)
+        quiet, again = (apply(network, weights, X, train=train)[0] for _ in range(2))
+        assert np.array_equal(quiet, again)
+
+
+class NNXAttention(nnx.Module):
+    """Attention whose dropout is told by a flag; and an array that is held as it is."""
+
+    def __init__(self, rngs):
+        self.attend = nnx.MultiHeadAttention(1, 3, dropout_rate=0.5, decode=False, rngs=rngs)
+        self.columns = jnp.array([2, 0, 1])
+        self.scale = jnp.array([1.0, 2.0, 3.0])
+
+    def __call__(self, x, train):
+        x = (x[:, self.columns] * self.scale[None])[:, :, None] * jnp.ones(3)[None, None]
+        return self.attend(x, deterministic=not train).sum((1, 2))[:, None]
+
+
+def test_dropout_in_attention_is_on_where_there_is_a_key_and_arrays_of_a_module_are_state():
+    network = from_nnx(NNXAttention)
+    weights = init(network, KEY)
+    assert set(weights.state) == {"columns", "scale"}
+    one, other = (apply(network, noisy(weights, k), X)[0] for k in (MASK, KEY))
+    assert not np.allclose(one, other)
+    assert np.array_equal(apply(network, weights, X)[0], apply(network, weights, X, train=True)[0])
+
+
+class Stateless(eqx.Module):
+    layer: eqx.nn.Linear
+
+    def __init__(self, key):
+        self.layer = eqx.nn.Linear(3, 1, key=key)
+
+    def __call__(self, x, state):
+        return self.layer(x), state
+
+
+def test_an_equinox_module_may_ask_for_a_state_that_it_does_not_have():
+    network = from_equinox(Stateless)
+    weights = init(network, KEY)
+    f, state = apply(network, weights, X, train=True)
+    assert f.shape == (10, 1)
+    assert state is None

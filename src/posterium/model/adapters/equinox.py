@@ -1,5 +1,6 @@
 """Equinox: a factory of modules, as a network."""
 
+import inspect
 from collections.abc import Callable, Collection
 from typing import Any, ClassVar
 
@@ -78,9 +79,12 @@ def _over_rows(
 ) -> tuple[jax.Array, Any]:
     """Return outputs (n, k) and state of a module for one row; in training each has its noise."""
     noise = key is not None
-    given = leaves.switches(module.__call__, train=train, noise=noise)
-    takes_key = "key" in leaves.arguments(module.__call__)
-    keeps = bool(jax.tree.leaves(state))
+    held = bool(jax.tree.leaves(state))
+    given = leaves.switches(module.__call__, train=train, noise=noise, keeps=held)
+    takes = leaves.arguments(module.__call__)
+    takes_key = "key" in takes
+    asks = "state" in takes and takes["state"].default is inspect.Parameter.empty
+    keeps = held or asks
 
     def one(row: jax.Array, key: jax.Array | None) -> tuple[jax.Array, Any]:
         more = given | {"key": key} if takes_key else given
@@ -125,7 +129,28 @@ def _switched(module: Any, *, train: bool, noise: bool) -> Any:
         return eqx.tree_at(where, module, replace_fn=lambda _: value) if where(module) else module
 
     module = switch(module, keeps=False, value=not noise)
-    return module if train else switch(module, keeps=True, value=True)
+    module = module if train else switch(module, keeps=True, value=True)
+    for layer in _layers(module):
+        if type(layer) in DEAF:
+            object.__setattr__(layer, "__class__", DEAF[type(layer)])
+    return module
+
+
+class _Dropout(eqx.nn.Dropout):
+    """Dropout that is switched on the module, whatever its caller says."""
+
+    def __call__(self, x: Any, *, key: Any = None, **told: Any) -> Any:
+        return super().__call__(x, key=key)
+
+
+class _BatchNorm(eqx.nn.BatchNorm):
+    """Batch norm that is switched on the module, whatever its caller says."""
+
+    def __call__(self, x: Any, state: Any, **told: Any) -> Any:
+        return super().__call__(x, state)
+
+
+DEAF = {eqx.nn.Dropout: _Dropout, eqx.nn.BatchNorm: _BatchNorm}
 
 
 def from_equinox(factory: Callable[..., Any], *, frozen: Collection[str] = ()) -> Equinox:

@@ -82,15 +82,22 @@ def _retyped(old: Any, new: Any) -> Any:
     return jax.tree.map(lambda a, b: b if a.dtype == b.dtype else b.astype(a.dtype), old, new)
 
 
-def switches(call: Callable[..., Any], *, train: bool, noise: bool) -> dict[str, bool]:
+def switches(
+    call: Callable[..., Any], *, train: bool, noise: bool, keeps: bool = False
+) -> dict[str, bool]:
     """Return the arguments of a network's call that switch running statistics and noise.
 
-    A flag called `train`, `training` or `is_training` goes with the statistics.
+    A flag called `train`, `training` or `is_training` goes with the statistics, `deterministic` or
+    `inference` with the noise. One of the latter alone, in a network that keeps a state, may be
+    passed on to both: it is on where either is, and the framework's layers obey their own switch.
     """
     meaning = dict.fromkeys(("train", "training", "is_training"), train)
     meaning |= {"use_running_average": not train}
-    meaning |= dict.fromkeys(("deterministic", "inference"), not noise)
     known = arguments(call)
+    alone = known.keys().isdisjoint(meaning)
+    meaning |= dict.fromkeys(
+        ("deterministic", "inference"), not (noise or (train and keeps and alone))
+    )
     return {name: value for name, value in meaning.items() if name in known}
 
 

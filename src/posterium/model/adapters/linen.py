@@ -53,12 +53,12 @@ class Linen:
         return leaves.applied(self._forward, weights, x, train)
 
     def _forward(self, weights: Weights, x: jax.Array, train: bool) -> tuple[jax.Array, Any]:
-        noise = weights.key is not None
-        flags = leaves.switches(self.module.__call__, train=train, noise=noise)
         state = dict(weights.state or {})
+        switch = {"train": train, "noise": weights.key is not None, "keeps": bool(state)}
+        flags = leaves.switches(self.module.__call__, **switch)
         params = _merged(weights.params, state.get("params", {}))
         kind = jnp.result_type(float, x, *jax.tree.leaves(weights.params))
-        with nn.intercept_methods(_switched(train=train, noise=noise, kind=kind)):
+        with nn.intercept_methods(_switched(**switch, kind=kind)):
             f, changed = self.module.apply(
                 state | {"params": params}, x, rngs=weights.key,
                 mutable=[name for name in state if name != "params"], **flags,
@@ -72,16 +72,18 @@ def _merged(one: dict, other: dict) -> dict:
     return one | other | {name: _merged(one[name], other[name]) for name in both}
 
 
-def _switched(*, train: bool, noise: bool, kind: Any) -> Callable[..., Any]:
+def _switched(*, train: bool, noise: bool, kind: Any, keeps: bool = False) -> Callable[..., Any]:
     """Return an interceptor that gives layers two switches where modules have one flag for both.
 
-    Layers with a field or an argument `deterministic` (dropout, attention) obey the noise alone.
-    Those with `use_running_average` do so outside of training, and in training as they were told.
+    Flax's layers with a field or an argument `deterministic` (dropout, attention) obey the noise
+    alone; modules of one's own get it as from `leaves.switches`, as they may pass it on. Those with `use_running_average` do so outside of training, and in training as they were told.
     Recurrent layers begin with numbers of the type `kind`, which is what the others compute in.
     """
 
     def intercept(call: Any, args: tuple, kwargs: dict, context: Any) -> Any:
         layer = context.module
+        is_own = not type(layer).__module__.startswith("flax.")
+        flags = leaves.switches(call, train=train, noise=noise, keeps=keeps) if is_own else {}
         if context.method_name != "__call__":
             return call(*args, **kwargs)
         if isinstance(layer, nn.RNN):
@@ -92,7 +94,8 @@ def _switched(*, train: bool, noise: bool, kind: Any) -> Callable[..., Any]:
             held = name in type(layer).__dataclass_fields__
             given = told.arguments.get(name) if asked else None
             given = getattr(layer, name) if held and given is None else given
-            value = not noise if name == "deterministic" else not train or bool(given)
+            quiet = flags.get("deterministic", not noise)
+            value = quiet if name == "deterministic" else not train or bool(given)
             if asked:
                 told.arguments[name] = value
             if held:  # the layer is a copy bound to this call

@@ -36,7 +36,13 @@ class NNX:
     wrapper: ClassVar[str] = "from_nnx"
 
     def _build(self, key: jax.Array) -> Any:
-        return self.factory(rngs=nnx.Rngs(key))
+        """Return a module; arrays that it holds are data in a traced call too, unlike in Flax."""
+        module = self.factory(rngs=nnx.Rngs(key))
+        for _, part in nnx.iter_modules(module):
+            for name, value in list(vars(part).items()):
+                if isinstance(value, jax.Array) and not nnx.is_data(value):
+                    setattr(part, name, nnx.data(value))
+        return module
 
     def init(self, key: jax.Array, x: jax.Array) -> Weights:
         _, params, _, rest = _parts(self._build(key))
@@ -54,7 +60,9 @@ class NNX:
         module = nnx.merge(graph, weights.params, _seeded(streams, key), weights.state or {})
         _switch(module, train=train, noise=noise)
         _retype(module, jnp.result_type(float, x, *jax.tree.leaves(weights.params)))
-        given: dict[str, Any] = leaves.switches(module.__call__, train=train, noise=noise)
+        given: dict[str, Any] = leaves.switches(
+            module.__call__, train=train, noise=noise, keeps=bool(weights.state)
+        )
         if noise and "rngs" in leaves.arguments(module.__call__):
             given["rngs"] = nnx.Rngs(key)
         f = module(x, **given)
@@ -89,6 +97,13 @@ class _Dropout(nnx.Dropout):
         return super().__call__(inputs, rngs=rngs)
 
 
+class _Attention(nnx.MultiHeadAttention):
+    """Attention whose dropout is switched on the module, whatever its caller says."""
+
+    def __call__(self, *inputs: Any, deterministic: bool | None = None, **options: Any) -> Any:
+        return super().__call__(*inputs, **options)
+
+
 class _BatchNorm(nnx.BatchNorm):
     """Batch norm on running statistics, whatever its caller says."""
 
@@ -104,11 +119,12 @@ def _switch(module: Any, *, train: bool, noise: bool) -> None:
     module.set_attributes(deterministic=not noise, raise_if_not_found=False)
     if not train:
         module.set_attributes(use_running_average=True, raise_if_not_found=False)
+    deaf: dict[type, type] = {nnx.Dropout: _Dropout, nnx.MultiHeadAttention: _Attention}
+    if not train:
+        deaf |= {nnx.BatchNorm: _BatchNorm}
     for _, layer in nnx.iter_modules(module):
-        if type(layer) is nnx.Dropout:
-            object.__setattr__(layer, "__class__", _Dropout)
-        elif type(layer) is nnx.BatchNorm and not train:
-            object.__setattr__(layer, "__class__", _BatchNorm)
+        if type(layer) in deaf:
+            object.__setattr__(layer, "__class__", deaf[type(layer)])
 
 
 def _retype(module: Any, kind: Any) -> None:
