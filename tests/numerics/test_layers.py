@@ -88,6 +88,13 @@ def test_what_bends_one_of_several_outputs_is_not_the_last_layer():
     assert layers.last_layer(f, PARAMS, X) == ("last",)
 
 
+def test_rounding_to_integers_bends():
+    def f(p, x):
+        return (x @ p["first"]).astype(jnp.int32)
+
+    assert layers.last_layer(f, PARAMS, X) == ()
+
+
 def second_difference(f, paths):
     """Return how far f is from affine along a direction of the weights at some paths."""
 

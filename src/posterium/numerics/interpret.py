@@ -286,7 +286,7 @@ def _outputs(use: Use, site: Site) -> Sequence[Any]:
         return use.call(site, lambda *ins: walk(use, body, consts, ins))
     if not any(isinstance(value, Tracked) for value in site.ins):
         return use.evaluate(site)
-    if site.name in MOVES and len(site.ins) == 1 and _is_exact(site):
+    if site.name in MOVES and len(site.ins) == 1 and is_exact(site):
         return [site.ins[0].moved(site)]
     rule = use.rules.get(site.name)
     reason = REASONS.get(site.name, f"enters {site.name}")
@@ -297,7 +297,7 @@ def _outputs(use: Use, site: Site) -> Sequence[Any]:
     return use.evaluate(replace(site, ins=ins))
 
 
-def _is_exact(site: Site) -> bool:
+def is_exact(site: Site) -> bool:
     """Say whether an operation keeps real numbers real: a cast to integers rounds."""
     return jnp.issubdtype(site.params.get("new_dtype", jnp.float32), jnp.floating)
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, NamedTuple
 import jax
 
 from posterium.numerics import products
-from posterium.numerics.interpret import MOVES, Plain, Site, Tracked, Use, trace
+from posterium.numerics.interpret import MOVES, Plain, Site, Tracked, Use, is_exact, trace
 
 SCATTERS = frozenset(("scatter-add", "scatter_add"))
 """Sums into places (operand, places, what is added); the name differs between versions of JAX."""
@@ -72,7 +72,9 @@ class _Reach(Use):
         joint = Reach(*(frozenset().union(*sets) for sets in zip(NOTHING, *site.ins, strict=True)))
         affine = [i for i, value in enumerate(site.ins) if value.affine]
         placed = site.name in SCATTERS and site.ins[1].all()
-        if (site.name in SUMS and not placed) or (len(affine) == 1 and _is_linear(site, affine[0])):
+        if (site.name in SUMS and is_exact(site) and not placed) or (
+            len(affine) == 1 and _is_linear(site, affine[0])
+        ):
             return [Reach(joint.affine - joint.bent, joint.bent)] * site.outputs
         return [Reach(frozenset(), joint.all())] * site.outputs
 

@@ -94,10 +94,8 @@ def switches(
     meaning = dict.fromkeys(("train", "training", "is_training"), train)
     meaning |= {"use_running_average": not train}
     known = arguments(call)
-    alone = known.keys().isdisjoint(meaning)
-    meaning |= dict.fromkeys(
-        ("deterministic", "inference"), not (noise or (train and keeps and alone))
-    )
+    both = train and keeps and known.keys().isdisjoint(meaning)
+    meaning |= dict.fromkeys(("deterministic", "inference"), not (noise or both))
     return {name: value for name, value in meaning.items() if name in known}
 
 

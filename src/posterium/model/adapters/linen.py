@@ -76,7 +76,8 @@ def _switched(*, train: bool, noise: bool, kind: Any, keeps: bool = False) -> Ca
     """Return an interceptor that gives layers two switches where modules have one flag for both.
 
     Flax's layers with a field or an argument `deterministic` (dropout, attention) obey the noise
-    alone; modules of one's own get it as from `leaves.switches`, as they may pass it on. Those with `use_running_average` do so outside of training, and in training as they were told.
+    alone; modules of one's own get it as from `leaves.switches`, as they may pass it on. Those
+    with `use_running_average` do so outside of training, and in training as they were told.
     Recurrent layers begin with numbers of the type `kind`, which is what the others compute in.
     """
 
