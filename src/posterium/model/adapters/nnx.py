@@ -131,7 +131,7 @@ def _retype(module: Any, kind: Any) -> None:
     """Let recurrent layers begin with numbers of the type that the others compute in."""
     for _, layer in nnx.iter_modules(module):
         if isinstance(layer, nnx.RNNCellBase):
-            layer.param_dtype = kind
+            layer.param_dtype = kind  # pyrefly: ignore[missing-attribute]
 
 
 def from_nnx(factory: Callable[..., Any]) -> NNX:
