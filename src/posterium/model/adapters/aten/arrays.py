@@ -186,7 +186,7 @@ def take(x: jax.Array, dim: int, places: jax.Array) -> jax.Array:
 
 def _grid(places: jax.Array, dim: int) -> tuple[jax.Array, ...]:
     """Return indices to the entries along a dimension that `gather` and `scatter` mean."""
-    grid = jnp.meshgrid(*map(jnp.arange, places.shape), indexing="ij")
+    grid = list(jnp.meshgrid(*map(jnp.arange, places.shape), indexing="ij"))
     grid[dim] = places
     return tuple(grid)
 
