@@ -132,13 +132,12 @@ class BayesianEstimator(BaseEstimator):
         with inputs.numbers_expected(TEXT):
             _, y = check_X_y(np.zeros((kept.sum(), 1)), np.asarray(y)[kept], **checks)
         table, weight = table.take(kept), weight[kept]
-        with inputs.python_terms():
-            self.features_, notes = fit_features(
-                table, table.names, missing=self.missing, unseen=self.unseen,
-                categorical=self.categorical,
-            )  # fmt: skip
-            full = self.features_.complete(table)
-            x = self.features_.encode(table.take(full))
+        self.features_, notes = fit_features(
+            table, table.names, missing=self.missing, unseen=self.unseen,
+            categorical=self.categorical,
+        )  # fmt: skip
+        full = self.features_.complete(table)
+        x = self.features_.encode(table.take(full))
         if left_out := int((~full).sum() + (~told).sum()):
             notes.append(f"Rows left out for missing cells: {left_out:,}.")
         self.notes_ = tuple(notes)
@@ -152,8 +151,7 @@ class BayesianEstimator(BaseEstimator):
                 return validate_data(self, X, reset=False, dtype=np.float64)
             X = inputs.checked(X)
         validate_data(self, X, reset=False, skip_check_array=True)
-        with inputs.python_terms():
-            return self.features_.encode(inputs.table_of(X, self.features_.sources))
+        return self.features_.encode(inputs.table_of(X, self.features_.sources))
 
     def _fit(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, classes: tuple) -> Self:
         """Fit inputs (n, d), targets and weights that are checked; warn or raise by the verdict."""

@@ -4,7 +4,6 @@ A frame of pandas or polars, and an array where cells may be missing, is read as
 command line: kinds of columns, levels and fills are found when fitting and applied by name.
 """
 
-import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,9 +12,9 @@ import numpy as np
 from sklearn.utils import check_array
 
 from posterium.tables.columns import Column
-from posterium.tables.errors import UserError
 from posterium.tables.frames import from_frame, is_frame
 from posterium.tables.table import Table
+from posterium.tables.terms import Parameters
 
 SOURCE = "X"
 
@@ -48,7 +47,7 @@ def table_of(X: Any, names: tuple[str, ...] | None) -> Table:
         name: Column(name, "number", values, np.isnan(values))
         for name, values in zip(names, X.T, strict=True)
     }
-    return Table(SOURCE, names, columns.__getitem__, np.arange(1, len(X) + 1), "row")
+    return Table(SOURCE, names, columns.__getitem__, np.arange(1, len(X) + 1), "row", Parameters())
 
 
 def known(y: Any) -> np.ndarray:
@@ -75,30 +74,6 @@ def numbers_expected(fix: str) -> Iterator[None]:
         if "could not convert string to float" not in str(error):
             raise
         raise ValueError(f"Expected numbers; {error}. {fix}") from None
-
-
-@contextmanager
-def python_terms() -> Iterator[None]:
-    """Put refusals of a table, which name options of the command line, in terms of parameters."""
-    try:
-        yield
-    except UserError as error:
-        fix = re.sub(r"--(missing|unseen) (\w+)", r'\1="\2"', error.args[1])
-        fix = fix.replace("--drop the columns", "drop the columns")
-        for option, words in (("categorical", "categorical=[{}]"), ("drop", "drop {}")):
-            fix = _named(fix, option, words)
-        raise UserError(error.args[0], fix) from None
-
-
-def _named(fix: str, option: str, words: str) -> str:
-    """Put an option that names columns, once or several times in a row, in other words."""
-    name = r'(?:"[^"]*"|\S+?(?=[.;,)]*(?:\s|$)))'
-
-    def quoted(found: re.Match[str]) -> str:
-        names = re.findall(rf"--{option} ({name})", found[0])
-        return words.format(", ".join(f'"{each.strip(chr(34))}"' for each in names))
-
-    return re.sub(rf"--{option} {name}(?: --{option} {name})*", quoted, fix)
 
 
 def column_names(count: int) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """Tables to arrays: which column is what, decided once, stored with the model, applied by name."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
@@ -163,9 +163,9 @@ def _check_choices(
         )
     find(table, target, "Name one of the columns as the target.")
     for name in drop:
-        find(table, name, _each("drop", name, table.names))
+        find(table, name, _each(name, table, "to drop", table.terms.drop))
     for name in categorical:
-        find(table, name, _each("categorical", name, table.names))
+        find(table, name, _each(name, table, "as categorical", table.terms.categorical))
     if target in drop:
         raise UserError(
             f"The target {quote(target)} is among the columns to drop.", "Leave it out there."
@@ -199,9 +199,9 @@ def _choose_task(table: Table, column: Column) -> str:
     return "regression" if column.kind == "number" else "classification"
 
 
-def _each(option: str, given: str, names: Collection[str]) -> str:
+def _each(given: str, table: Table, use: str, words: Callable[[Sequence[str]], str]) -> str:
     """Return what to do about a name that is no column, perhaps several with commas between."""
     parts = [part.strip() for part in given.split(",")]
-    if len(parts) > 1 and all(part in names for part in parts):
-        return f"Give each column by itself: {' '.join(judge.option(option, p) for p in parts)}."
-    return f"Name columns of the table {'to drop' if option == 'drop' else 'as categorical'}."
+    if len(parts) > 1 and all(part in table.names for part in parts):
+        return f"Give each column by itself: {words(parts)}."
+    return f"Name columns of the table {use}."

@@ -218,7 +218,7 @@ def _encoder(table: Table, column: Column, chosen: bool, impute: bool) -> Encode
             f"{table.source}: {len(levels):,} levels in the categorical column "
             f"{quote(column.name)}; at most {MOST_COLUMNS:,} are taken, and {MOST_FORCED:,} with "
             "rare ones.",
-            f"Group them, or leave the column out: {judge.drop([column])}.",
+            f"Group them, or leave the column out: {table.terms.drop([column.name])}.",
         )
     common, uncommon = (
         tuple(level for level, few in zip(levels, rare, strict=True) if few == side)

@@ -15,6 +15,7 @@ from posterium.tables.columns import Column, load_polars, parse, typed, written
 from posterium.tables.delimited import check_names
 from posterium.tables.errors import UserError
 from posterium.tables.table import Table
+from posterium.tables.terms import Parameters
 
 DATES = (datetime.date, datetime.time, datetime.timedelta, np.datetime64, np.timedelta64)
 
@@ -58,7 +59,7 @@ def from_frame(frame: Any, source: str = "the table") -> Table:
             return typed(name, frame.to_series(place[name]))
         return _from_pandas(name, frame.iloc[:, place[name]])
 
-    return Table(source, tuple(names), column, np.arange(1, len(frame) + 1), "row")
+    return Table(source, tuple(names), column, np.arange(1, len(frame) + 1), "row", Parameters())
 
 
 def _from_pandas(name: str, series: Any) -> Column:

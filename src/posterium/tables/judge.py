@@ -8,7 +8,7 @@ import numpy as np
 
 from posterium.tables.columns import BOOLEANS, DATE, NUMBER, NUMBERLIKE, Column
 from posterium.tables.encoders import CategoricalColumn
-from posterium.tables.errors import LISTED, UserError, listing, quote
+from posterium.tables.errors import UserError, listing, quote
 from posterium.tables.table import Table
 
 MIN_ROWS = 2
@@ -69,11 +69,11 @@ def refuse_few(table: Table, dropped: int = 0) -> None:
     """Refuse a table with too few rows to fit, of which some were left out for missing cells."""
     if len(table) < MIN_ROWS:
         why = f" once {dropped:,} with missing cells are left out" if dropped else ""
+        impute = table.terms.choose("missing", "impute")
+        fill = f"Fill cells, choose {impute}, or drop the columns with the most gaps."
         raise UserError(
             f"{table.source}: at least {MIN_ROWS} rows are needed to fit, {len(table)} found{why}.",
-            "Fill cells, choose --missing impute, or --drop the columns with the most gaps."
-            if dropped
-            else "Give more rows.",
+            fill if dropped else "Give more rows.",
         )
 
 
@@ -84,13 +84,14 @@ def refuse_types(table: Table, columns: Sequence[Column]) -> None:
             raise UserError(
                 f"{table.source}: the column {quote(column.name)} holds dates or times "
                 f"({column.dtype}).",
-                f"Replace it by numbers (days since a start, the month), or {drop([column])}.",
+                f"Replace it by numbers (days since a start, the month), or "
+                f"{table.terms.drop([column.name])}.",
             )
         if column.kind == "other":
             raise UserError(
                 f"{table.source}: the column {quote(column.name)} is of the type {column.dtype}; "
                 "numbers, true/false or text were expected.",
-                f"Take it apart into columns of these, or {drop([column])}.",
+                f"Take it apart into columns of these, or {table.terms.drop([column.name])}.",
             )
 
 
@@ -124,8 +125,8 @@ def refuse_text(table: Table, columns: Sequence[Column], *, most: int = 0) -> No
         return
     raise UserError(
         f"{table.source}: text with more than {most} levels, or another in every row, in {counts}.",
-        f"Leave it out ({drop([c for c, _ in wordy])}), or, if these are categories, "
-        f"{option('categorical', wordy[0][0].name)}.",
+        f"Leave it out ({table.terms.drop([c.name for c, _ in wordy])}), or, if these are "
+        f"categories, {table.terms.categorical([wordy[0][0].name])}.",
     )
 
 
@@ -146,7 +147,8 @@ def _refuse_dates(
     if wordy:
         what += f"; and there is text of too many levels in {counts}"
     fix = "Replace dates by numbers (days since a start, the month)"
-    raise UserError(what + ".", fix + (f", or {drop([*dates, *wordy])}." if most else "."))
+    leave = table.terms.drop([column.name for column in (*dates, *wordy)])
+    raise UserError(what + ".", fix + (f", or {leave}." if most else "."))
 
 
 def _refuse_number_text(table: Table, column: Column, mixed: Sequence[Column], most: int) -> None:
@@ -162,19 +164,9 @@ def _refuse_number_text(table: Table, column: Column, mixed: Sequence[Column], m
     elif most:
         fix = (
             f"Write numbers as 1234.5, without unit or text; if these are categories, "
-            f"{option('categorical', column.name)}; or {drop([column])}."
+            f"{table.terms.categorical([column.name])}; or {table.terms.drop([column.name])}."
         )
     raise UserError(what + ".", fix)
-
-
-def drop(columns: Sequence[Column]) -> str:
-    """Return the option that leaves columns out, for a message."""
-    return " ".join(option("drop", column.name) for column in columns[:LISTED])
-
-
-def option(name: str, column: str) -> str:
-    """Return an option with a column's name, for a message."""
-    return f"--{name} {quote(column) if ' ' in column else column}"
 
 
 def refuse_missing(table: Table, columns: Sequence[Column]) -> None:
@@ -186,10 +178,10 @@ def refuse_missing(table: Table, columns: Sequence[Column]) -> None:
             f"{table.lines[c.missing.argmax()]})"
             for c in gaps
         )
+        drop, impute = (table.terms.choose("missing", rule) for rule in ("drop", "impute"))
         raise UserError(
             f"{table.source}: missing values in {counts}.",
-            "Fill these cells, or fit with --missing drop (their rows are left out) or "
-            "--missing impute.",
+            f"Fill these cells, or fit with {drop} (their rows are left out) or {impute}.",
         )
 
 
@@ -199,7 +191,7 @@ def refuse_empty(table: Table, columns: Sequence[Column]) -> None:
     if empty:
         raise UserError(
             f"{table.source}: every cell is missing in {listing(quote(c.name) for c in empty)}.",
-            f"Leave out such columns: {drop(empty)}.",
+            f"Leave out such columns: {table.terms.drop([c.name for c in empty])}.",
         )
 
 
@@ -246,7 +238,8 @@ def refuse_unseen(table: Table, column: Column, encoder: CategoricalColumn) -> N
         raise UserError(
             f"{_first(table, column, unseen)}: no level that was fitted, which are {known} "
             f"({unseen.sum():,} such cells).",
-            "Mend the cells, or take levels that were not fitted as one: --unseen other.",
+            "Mend the cells, or take levels that were not fitted as one: "
+            f"{table.terms.choose('unseen', 'other')}.",
         )
 
 

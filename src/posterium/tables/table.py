@@ -7,6 +7,7 @@ import numpy as np
 
 from posterium.tables.columns import Column
 from posterium.tables.errors import quote
+from posterium.tables.terms import Options, Terms
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Table:
     """Line of the file on which each row begins, or the number of the row, from 1: (n,)."""
     unit: str = "line"
     """What `lines` counts: `line` or `row`."""
+    terms: Terms = field(default_factory=Options)
+    """How refusals name what the user can set."""
     notes: tuple[str, ...] = ()
     """What was passed over or decided while reading, in words."""
     _parsed: dict[str, Column] = field(default_factory=dict, repr=False, compare=False)
@@ -43,7 +46,7 @@ class Table:
             return self
         return Table(
             self.source, self.names, lambda name: self.column(name).take(rows),
-            self.lines[rows], self.unit, self.notes,
+            self.lines[rows], self.unit, self.terms, self.notes,
         )  # fmt: skip
 
     def place(self, row: int, name: str) -> str:
