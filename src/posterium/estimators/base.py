@@ -11,8 +11,15 @@ from sklearn.utils import check_consistent_length, check_random_state, check_X_y
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from posterium.combinators import catalogue
-from posterium.estimators import inputs, nested
 from posterium.estimators.files import contents, restored
+from posterium.estimators.inputs import (
+    checked,
+    known,
+    numbers_expected,
+    reads_as_table,
+    table_of,
+)
+from posterium.estimators.nested import JOINT, changed, inner, is_nested
 from posterium.estimators.verdicts import announce
 from posterium.model.likelihood import LEAST_NOISE
 from posterium.posterior import store
@@ -81,9 +88,9 @@ class BayesianEstimator(BaseEstimator):
         """Return the parameters by name; deep, the fields of records too (``method__steps``)."""
         params = super().get_params(deep=deep)
         for name, value in list(params.items()) if deep else ():
-            if nested.is_nested(value):
-                held = nested.inner(value)
-                params |= {name + nested.JOINT + path: inner for path, inner in held.items()}
+            if is_nested(value):
+                held = inner(value)
+                params |= {name + JOINT + path: part for path, part in held.items()}
         return params
 
     def set_params(self, **params: Any) -> Self:
@@ -93,18 +100,18 @@ class BayesianEstimator(BaseEstimator):
         by a name has no fields; give a record, such as ``MAP()``, to set them.
         """
         own = self.get_params(deep=False)
-        for path, value in sorted(params.items(), key=lambda item: item[0].count(nested.JOINT)):
-            name, _, rest = path.partition(nested.JOINT)
+        for path, value in sorted(params.items(), key=lambda item: item[0].count(JOINT)):
+            name, _, rest = path.partition(JOINT)
             if not rest or name not in own:
                 super().set_params(**{path: value})
                 continue
             record = getattr(self, name)
-            if not nested.is_nested(record):
+            if not is_nested(record):
                 raise ValueError(
                     f"Invalid parameter {path!r}: expected {name} to be a record, such as "
                     f"method=MAP(); it is {record!r}, which has no fields. Set {name} to a record."
                 )
-            setattr(self, name, nested.changed(record, rest, value))
+            setattr(self, name, changed(record, rest, value))
         return self
 
     def _read(
@@ -115,21 +122,21 @@ class BayesianEstimator(BaseEstimator):
         Sets `n_features_in_`, `feature_names_in_`, `features_` and `notes_`.
         """
         checks["ensure_min_samples"] = 2
-        if not inputs.reads_as_table(X, self.missing, self.categorical):
+        if not reads_as_table(X, self.missing, self.categorical):
             self.features_, self.notes_ = None, ()
-            with inputs.numbers_expected(TEXT):
+            with numbers_expected(TEXT):
                 x, y = validate_data(self, X, y, dtype=np.float64, **checks)
             weight, kept = _weights(weight, x)
             return x[kept], y[kept], weight[kept]
-        with inputs.numbers_expected(TEXT):
-            X = inputs.checked(X)
+        with numbers_expected(TEXT):
+            X = checked(X)
         validate_data(self, X, y, skip_check_array=True)
-        table = inputs.table_of(X, None)
+        table = table_of(X, None)
         check_consistent_length(X, y)
-        told = inputs.known(y) if self.missing != "refuse" else np.ones(len(table), bool)
+        told = known(y) if self.missing != "refuse" else np.ones(len(table), bool)
         weight, kept = _weights(weight, np.zeros((len(table), 1)))
         kept &= told
-        with inputs.numbers_expected(TEXT):
+        with numbers_expected(TEXT):
             _, y = check_X_y(np.zeros((kept.sum(), 1)), np.asarray(y)[kept], **checks)
         table, weight = table.take(kept), weight[kept]
         self.features_, notes = fit_features(
@@ -146,12 +153,12 @@ class BayesianEstimator(BaseEstimator):
     def _inputs(self, X: Any) -> np.ndarray:
         """Return inputs to predict at, (n, d), encoded as when fitting."""
         check_is_fitted(self, "fitted_")
-        with inputs.numbers_expected(TEXT):
+        with numbers_expected(TEXT):
             if self.features_ is None:
                 return validate_data(self, X, reset=False, dtype=np.float64)
-            X = inputs.checked(X)
+            X = checked(X)
         validate_data(self, X, reset=False, skip_check_array=True)
-        return self.features_.encode(inputs.table_of(X, self.features_.sources))
+        return self.features_.encode(table_of(X, self.features_.sources))
 
     def _fit(self, x: np.ndarray, y: np.ndarray, weight: np.ndarray, classes: tuple) -> Self:
         """Fit inputs (n, d), targets and weights that are checked; warn or raise by the verdict."""

@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from posterium.report import classification, describe, regression
+from posterium.report.classification import sections as of_classes
+from posterium.report.describe import facts as facts_of_model
 from posterium.report.effect_figures import EffectSection, effect_section
 from posterium.report.evaluated import Labels, evaluated
 from posterium.report.figures import Sheet
+from posterium.report.regression import sections as of_numbers
 from posterium.report.sections import Sections
 from posterium.report.subject import Subject, subject
 from posterium.report.tables import LISTED, column_summaries
@@ -116,8 +118,8 @@ def contents(
     predictions = evaluated(found)
     sections, effects = None, None
     if predictions is not None:
-        of = classification if isinstance(predictions, Labels) else regression
-        sections = of.sections(found, predictions, sheet)  # type: ignore[arg-type]
+        scored = of_classes if isinstance(predictions, Labels) else of_numbers
+        sections = scored(found, predictions, sheet)  # type: ignore[arg-type]
         effects = effect_section(found, sheet)
     verdict = found.fit.verdict
     return {
@@ -132,7 +134,7 @@ def contents(
         "warnings": warnings(found, record),
         "columns": column_summaries(found),
         "more_columns": max(0, len(found.columns) - LISTED),
-        "facts_of_model": describe.facts(found, record),
+        "facts_of_model": facts_of_model(found, record),
         "training": curves(found.fit.info, sheet),
         "two_terms": any(
             isinstance(record, Mapping) and "log_likelihood" in record
