@@ -106,11 +106,19 @@ def test_layer_norm_makes_every_row_of_sums_standard():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"activation": "step"}, {"hidden": (0,)}, {"outputs": 0}, {"hidden": (3, -1)}]
-)
+    "settings",
+    [
+        {"activation": "step"}, {"hidden": (0,)}, {"outputs": 0}, {"hidden": (3, -1)},
+        {"outputs": (8,)}, {"hidden": (8.0,)}, {"hidden": "50"},
+    ],
+)  # fmt: skip
 def test_an_mlp_that_makes_no_sense_is_refused(settings):
-    with pytest.raises(ValueError, match=r"must be (one of|at least 1)"):
+    with pytest.raises(ValueError, match=r"must be (one of|whole numbers of at least 1; got)"):
         MLP(**settings)
+
+
+def test_one_hidden_layer_may_be_given_by_its_width():
+    assert MLP(hidden=np.int64(8)) == MLP(hidden=[8]) == MLP(hidden=(8,))
 
 
 def test_features_of_integers_are_numbers():

@@ -8,8 +8,8 @@ from tests.driver.problems import DATA, KEY, MODEL, SINGLE, STOPPED, X, Y
 
 from posterium import MAP, Ensemble, Gaussian, Model, Normal, Weights, as_data, fit, predict
 from posterium._struct import replace
+from posterium.driver import cache, program
 from posterium.driver import fit as loop
-from posterium.driver import program
 
 COMPILED: list[float] = []
 jax.monitoring.register_event_duration_secs_listener(
@@ -46,6 +46,20 @@ def test_a_second_prediction_of_equal_shapes_compiles_nothing():
     _ = predict(KEY, found, X).mean
     before = len(COMPILED)
     _ = predict(jax.random.key(4), fit(jax.random.key(5), MODEL, DATA, SINGLE), X[:7] + 1).sd
+    assert len(COMPILED) == before
+
+
+def test_programs_are_dropped_before_the_memory_maps_run_out(monkeypatch, tmp_path):
+    whole = fit(KEY, MODEL, DATA, SINGLE)
+    before = len(COMPILED)
+    for file, text in (("MAPS", "a\n" * 71), ("MOST_MAPS", "100")):
+        (tmp_path / file).write_text(text)
+        monkeypatch.setattr(cache, file, tmp_path / file)
+    assert same(fit(KEY, MODEL, DATA, SINGLE), whole)
+    assert len(COMPILED) > before
+    before = len(COMPILED)
+    (tmp_path / "MAPS").write_text("a\n" * 70)
+    fit(KEY, MODEL, DATA, SINGLE)
     assert len(COMPILED) == before
 
 

@@ -1,4 +1,4 @@
-"""JAX's persistent compilation cache: compiled programs kept on disk between processes."""
+"""Compiled programs: kept on disk between processes, and dropped before they are too many."""
 
 import contextlib
 import os
@@ -8,7 +8,23 @@ import jax
 from jax.experimental.compilation_cache import compilation_cache
 
 LIMIT = 2**29
-"""Bytes the cache may hold; the entries written first go first."""
+"""Bytes the cache on disk may hold; the entries written first go first."""
+MAPS = Path("/proc/self/maps")
+MOST_MAPS = Path("/proc/sys/vm/max_map_count")
+SHARE = 0.7
+"""Of the memory maps a process may have, how many may be in use before programs are dropped."""
+
+
+def make_room() -> None:
+    """Drop all compiled programs when the process runs out of memory maps.
+
+    Each program takes a few, Linux allows 65,530 to a process, and XLA crashes without a message
+    when there are no more: after some 400 fits of different shapes, as when rows are added one by
+    one. What is dropped is compiled again when it is needed.
+    """
+    with contextlib.suppress(OSError):
+        if MAPS.read_bytes().count(b"\n") > SHARE * int(MOST_MAPS.read_text()):
+            jax.clear_caches()
 
 
 def enable_compilation_cache(path: str | os.PathLike[str] | None = None) -> Path | None:

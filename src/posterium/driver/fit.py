@@ -11,6 +11,7 @@ import numpy as np
 
 from posterium._struct import brief
 from posterium.driver import batches, devices, program
+from posterium.driver.cache import make_room
 from posterium.driver.checks import check_door, check_model
 from posterium.driver.journal import Chapter, Journal
 from posterium.driver.protocol import Method, Phase
@@ -88,6 +89,7 @@ def fit(
     precision = precision or method.precision
     if precision not in ("float32", "float64"):
         raise ValueError(f"precision must be 'float32' or 'float64'; got {precision!r}.")
+    make_room()
     with contextlib.ExitStack() as stack:
         stack.enter_context(jax.enable_x64(precision == "float64"))
         model, data, start = trees.cast((model, data, start), np.dtype(precision))

@@ -5,7 +5,8 @@ A network is any record with `init(key, x) -> Weights` and `apply(weights, x, tr
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from numbers import Integral
 from typing import Any, Protocol
 
 import jax
@@ -55,7 +56,7 @@ class MLP:
     outputs
         Number of outputs k: one a target, two with a predicted noise scale, one a class.
     hidden
-        Widths of the hidden layers; `()` is a linear model.
+        Widths of the hidden layers, a number for one layer; `()` is a linear model.
     activation
         A name: relu, tanh, silu, gelu, softplus or sigmoid.
     bias
@@ -80,14 +81,17 @@ class MLP:
     layer_norm: bool = static(default=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))
+        hidden = self.hidden if isinstance(self.hidden, Iterable) else (self.hidden,)
+        object.__setattr__(self, "hidden", tuple(hidden))
         if self.activation not in ACTIVATIONS:
             raise ValueError(
                 f"activation must be one of {', '.join(ACTIVATIONS)}; got {self.activation!r}."
             )
-        if self.outputs < 1 or any(width < 1 for width in self.hidden):
+        widths = (*self.hidden, self.outputs)
+        if not all(isinstance(width, Integral) and width >= 1 for width in widths):
             raise ValueError(
-                f"Widths must be at least 1; got hidden={self.hidden}, outputs={self.outputs}."
+                "Widths must be whole numbers of at least 1; got "
+                f"hidden={self.hidden!r}, outputs={self.outputs!r}."
             )
 
     def init(self, key: jax.Array, x: jax.Array) -> Weights:
