@@ -148,6 +148,10 @@ class Functions:
         are kept as state.
     forward
         `forward(params, x) -> f`, batch in, (n, k) out.
+    layout
+        Where weights have their inputs, for the fan-in scaling of `Normal`: pairs of a glob over
+        paths and ``"inputs first"`` (as without it), ``"outputs first"``,
+        ``"inputs, outputs, window"``, ``"inputs, heads"`` or ``"no sum"``.
 
     Notes
     -----
@@ -157,6 +161,7 @@ class Functions:
 
     init_params: Callable[[jax.Array, jax.Array], Any] = static()
     forward: Callable[[Any, jax.Array], jax.Array] = static()
+    layout: tuple[tuple[str, str], ...] = static(default=())
 
     def init(self, key: jax.Array, x: jax.Array) -> Weights:
         drawn = self.init_params(key, x)

@@ -5,6 +5,8 @@ A prior over weights is a record with `terms(params)` (log density of each leaf,
 """
 
 import math
+from collections.abc import Callable
+from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 import jax
@@ -12,9 +14,19 @@ import jax.numpy as jnp
 
 from posterium._struct import replace, static, struct
 from posterium.model.hyper import is_learned, value
+from posterium.numerics import trees
 
 LOG_2PI = math.log(2 * math.pi)
 SCALINGS = ("fan_in", "fan_in_outputs_first", "none")
+
+INPUTS: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
+    "inputs first": lambda shape: shape[:-1],
+    "outputs first": lambda shape: shape[1:],
+    "inputs, outputs, window": lambda shape: (shape[0], *shape[2:]),
+    "inputs, heads": lambda shape: shape[:1],
+    "no sum": lambda shape: (),
+}
+"""The axes of an array that an output sums over, by where a network keeps them."""
 
 
 class Prior(Protocol):
@@ -74,10 +86,14 @@ class Normal:
         flat (improper) and adds nothing to the log density.
     scaling
         ``"fan_in"`` multiplies the precision of every array with at least two axes by the number
-        of its inputs, so that the variance of a layer's output does not grow with its width.
-        Arrays are (..., inputs, outputs); (outputs, inputs, ...) with ``"fan_in_outputs_first"``,
-        which a `Model` puts in place for networks that keep them so. ``"none"`` takes the
+        of its inputs, those that one output sums over, so that the variance of a layer's output
+        does not grow with its width. Arrays are (..., inputs, outputs), or as `layout` says;
+        ``"fan_in_outputs_first"`` takes all for (outputs, inputs, ...). ``"none"`` takes the
         precision as it stands.
+    layout
+        Where inputs are under ``"fan_in"``: pairs of a glob over paths and a key of `INPUTS`, of
+        which the first match counts. A `Model` puts in place what its network says. A table of
+        embeddings has one input, since a row of it is looked up and nothing summed.
 
     Notes
     -----
@@ -86,21 +102,25 @@ class Normal:
 
     precision: Any = 1.0
     scaling: str = static(default="fan_in")
+    layout: tuple[tuple[str, str], ...] = static(default=())
 
     def __post_init__(self) -> None:
         if self.scaling not in SCALINGS:
             raise ValueError(f"scaling must be one of {', '.join(SCALINGS)}; got {self.scaling!r}.")
 
     def precision_of(self, params: Any) -> Any:
-        return jax.tree.map(self._spread, self.precision, params, is_leaf=is_learned)
+        scales = jax.tree_util.tree_map_with_path(self._scale, params)
+        return jax.tree.map(_spread, self.precision, params, scales, is_leaf=is_learned)
 
-    def _spread(self, precision: Any, subtree: Any) -> Any:
-        def one(leaf: jax.Array) -> jax.Array:
-            outputs_first = self.scaling == "fan_in_outputs_first"
-            scale = 1 if self.scaling == "none" else fan_in(leaf, outputs_first=outputs_first)
-            return jnp.broadcast_to(value(precision) * scale, leaf.shape).astype(leaf.dtype)
-
-        return jax.tree.map(one, subtree)
+    def _scale(self, keys: Any, leaf: jax.Array) -> int:
+        """Return what the precision of an array is multiplied by."""
+        if self.scaling == "none" or leaf.ndim < 2:
+            return 1
+        kept, path = "outputs first", trees.path_of(keys)
+        if self.scaling == "fan_in":
+            told = (axes for glob, axes in self.layout if fnmatchcase(path, glob))
+            kept = next(told, "inputs first")
+        return math.prod(INPUTS[kept](leaf.shape))
 
     def terms(self, params: Any) -> Any:
         def term(leaf: jax.Array, precision: jax.Array) -> jax.Array:
@@ -123,18 +143,20 @@ class Normal:
         return jax.tree.map(draw, keys, like, self.precision_of(like))
 
 
-def fan_in(leaf: jax.Array, *, outputs_first: bool = False) -> int:
-    """Return the number of inputs of a weight array; 1 for biases and scales."""
-    inputs = leaf.shape[1:] if outputs_first else leaf.shape[:-1]
-    return math.prod(inputs) if leaf.ndim >= 2 else 1
+def _spread(precision: Any, params: Any, scales: Any) -> Any:
+    """Return one entry of a prefix of the parameters as arrays like those below it."""
+
+    def one(leaf: jax.Array, scale: int) -> jax.Array:
+        return jnp.broadcast_to(value(precision) * scale, leaf.shape).astype(leaf.dtype)
+
+    return jax.tree.map(one, params, scales)
 
 
 def laid_out(prior: Any, network: Any) -> Any:
-    """Return a prior that counts inputs along the axes where a network keeps them."""
-    by_inputs = isinstance(prior, Normal) and prior.scaling == "fan_in"
-    if by_inputs and getattr(network, "outputs_first", False):
-        return replace(prior, scaling="fan_in_outputs_first")
-    return prior
+    """Return a prior that counts inputs where this network keeps them, not the one before it."""
+    layout = getattr(network, "layout", ())
+    is_told = not isinstance(prior, Normal) or prior.layout == layout
+    return prior if is_told else replace(prior, layout=layout)
 
 
 @struct

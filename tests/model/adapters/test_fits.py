@@ -232,15 +232,3 @@ def test_a_padded_batch_moves_the_statistics_as_its_full_rows_do():
     moved = np.asarray(state["batch_stats"]["norm"]["mean"])
     assert np.allclose(moved, 0.1 * hidden.mean(0), atol=1e-6)
     assert isinstance(start("linen"), Weights)
-
-
-@frameworks
-def test_a_prior_scaled_by_fan_in_counts_inputs_where_the_framework_keeps_them(name):
-    model = Model(GIVEN[name], Normal(2.0), Gaussian(0.1))
-    precision = model.prior.precision_of(model.network.init(KEY, X).params)
-    found = {path: float(np.max(leaf)) for path, leaf in trees.flatten(precision).items()}
-    kernels = {
-        path.split("/")[-2]: v for path, v in found.items() if path[-6:] in ("kernel", "weight")
-    }
-    assert kernels["first"] == 2.0 * 3
-    assert kernels["last"] == 2.0 * 4

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from posterium import Weights, from_torch
+from posterium import Gaussian, Model, Normal, Weights, from_torch
 from posterium._struct import replace
 from posterium.numerics import trees
 
@@ -351,6 +351,33 @@ def test_the_same_module_is_the_same_network_until_it_changes():
     with torch.no_grad():
         module[0].weight += 1
     assert from_torch(module) != second
+
+
+class Painter(nn.Module):
+    """Codes looked up, and made into small pictures."""
+
+    def __init__(self):
+        super().__init__()
+        self.codes = nn.Embedding(9, 6)
+        self.place_embedding = nn.Parameter(torch.zeros(1, 6))
+        self.widen = nn.ConvTranspose1d(6, 2, 3)
+        self.mix = nn.Conv1d(2, 4, 5)
+        self.last = nn.Linear(4, 1)
+
+    def forward(self, x):
+        h = (self.codes(x) + self.place_embedding).permute(0, 2, 1)
+        return self.last(self.mix(self.widen(h)).mean(2))
+
+
+def test_a_prior_counts_the_terms_of_a_sum_and_one_for_what_is_looked_up_or_added():
+    x = np.zeros((2, 5), np.int64)
+    model = Model(from_torch(Painter(), x, pretrained=True), Normal(2.0), Gaussian(0.1))
+    precision = trees.flatten(model.prior.precision_of(model.network.init(KEY, x).params))
+    found = {path: float(leaf.max()) / 2 for path, leaf in precision.items() if leaf.ndim > 1}
+    assert found == {
+        "codes/weight": 1, "place_embedding": 1, "widen/weight": 18, "mix/weight": 10,
+        "last/weight": 4,
+    }  # fmt: skip
 
 
 def test_a_module_may_live_in_float64():

@@ -1,5 +1,6 @@
 """Equinox: a factory of modules, as a network."""
 
+import functools
 import inspect
 from collections.abc import Callable, Collection
 from typing import Any, ClassVar
@@ -9,6 +10,7 @@ import jax
 from posterium._struct import static, struct
 from posterium.model.adapters import leaves
 from posterium.model.weights import Weights
+from posterium.numerics import trees
 
 try:
     import equinox as eqx
@@ -17,6 +19,9 @@ except ImportError as error:
         "Networks of Equinox need equinox, which is not installed: "
         'pip install "posterium[equinox]".'
     ) from error
+
+
+WEIGHT = jax.tree_util.GetAttrKey("weight")
 
 
 @struct
@@ -37,7 +42,11 @@ class Equinox:
     frozen: tuple[str, ...] = static(default=())
 
     wrapper: ClassVar[str] = "from_equinox"
-    outputs_first: ClassVar[bool] = True
+
+    @property
+    def layout(self) -> tuple[tuple[str, str], ...]:
+        """Where weights have their inputs."""
+        return _layout(self.factory)
 
     def _build(self, key: jax.Array) -> tuple[Any, Any]:
         return eqx.nn.make_with_state(self.factory)(key=key)
@@ -58,6 +67,19 @@ class Equinox:
         module = _switched(module, train=train, noise=weights.key is not None)
         f, state = _over_rows(module, x, _unnamed(state, held), weights.key, train)
         return f, leaves.split(module, _named(state), frozen=self.frozen)[1]
+
+
+@functools.lru_cache(maxsize=256)
+def _layout(factory: Callable[..., Any]) -> tuple[tuple[str, str], ...]:
+    """Return where the weights of a factory's modules have their inputs, by their layers."""
+
+    def is_table(node: Any) -> bool:
+        return isinstance(node, eqx.nn.Embedding)
+
+    module, _ = eqx.filter_eval_shape(eqx.nn.make_with_state(factory), key=jax.random.key(0))
+    nodes, _ = jax.tree_util.tree_flatten_with_path(module, is_leaf=is_table)
+    tables = [trees.path_of((*keys, WEIGHT)) for keys, node in nodes if is_table(node)]
+    return *((path, "no sum") for path in tables), *leaves.NO_SUM, ("*", "outputs first")
 
 
 def _named(state: Any) -> dict[str, Any]:

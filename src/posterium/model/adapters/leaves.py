@@ -18,6 +18,12 @@ from posterium.numerics import trees
 
 Forward = Callable[[Weights, jax.Array, bool], tuple[jax.Array, Any]]
 
+NO_SUM = (("*bias", "no sum"), ("*embedding", "no sum"))
+"""What is added or looked up, as it is mostly called: biases, tables, embeddings of positions."""
+
+FLAX = (*NO_SUM, *((f"*{name}/kernel", "inputs, heads") for name in ("query", "key", "value")))
+"""Where both of Flax' interfaces keep inputs: in front, and before heads and their widths."""
+
 
 def split(tree: Any, rest: Any = None, *, frozen: Collection[str] = ()) -> tuple[dict, Any]:
     """Return the arrays of a tree as nested dicts: weights, and state.

@@ -37,6 +37,7 @@ class Linen:
     module: Any = static()
 
     wrapper: ClassVar[str] = "from_linen"
+    layout: ClassVar[tuple[tuple[str, str], ...]] = leaves.FLAX
 
     def init(self, key: jax.Array, x: jax.Array) -> Weights:
         flags = leaves.switches(self.module.__call__, train=False, noise=False)

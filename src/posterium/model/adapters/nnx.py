@@ -34,6 +34,7 @@ class NNX:
     factory: Callable[..., Any] = static()
 
     wrapper: ClassVar[str] = "from_nnx"
+    layout: ClassVar[tuple[tuple[str, str], ...]] = leaves.FLAX
 
     def _build(self, key: jax.Array) -> Any:
         """Return a module; arrays that it holds are data in a traced call too, unlike in Flax."""

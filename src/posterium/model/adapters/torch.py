@@ -30,7 +30,11 @@ class Torch:
     pretrained: bool = static(default=False)
 
     wrapper: ClassVar[str] = "from_torch"
-    outputs_first: ClassVar[bool] = True
+
+    @property
+    def layout(self) -> tuple[tuple[str, str], ...]:
+        """Where weights have their inputs."""
+        return self.source.layout
 
     def init(self, key: jax.Array, x: jax.Array) -> Weights:
         source = self.source

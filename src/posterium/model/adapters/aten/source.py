@@ -10,8 +10,15 @@ import jax
 import numpy as np
 import torch
 
+from posterium.model.adapters import leaves
 from posterium.model.adapters.aten.export import exported, path_of
 from posterium.model.adapters.aten.graph import Program, canonical, inputs_dtype
+
+LAYOUT: dict[Any, str] = {
+    (torch.nn.Embedding, torch.nn.EmbeddingBag): "no sum",
+    torch.nn.modules.conv._ConvTransposeNd: "inputs, outputs, window",
+}
+"""Layers that do not keep outputs first."""
 
 
 class Source:
@@ -56,6 +63,14 @@ class Source:
             return {path: value.astype(shapes[path].dtype) for path, value in values.items()}
 
         return jax.pure_callback(draw, shapes, seed, vmap_method="sequential")
+
+    @functools.cached_property
+    def layout(self) -> tuple[tuple[str, str], ...]:
+        """Where parameters have their inputs, by the layers that own them."""
+        named = ((name, kind) for name, m in self.module.named_modules()
+                 for kinds, kind in LAYOUT.items() if isinstance(m, kinds))  # fmt: skip
+        told = ((path_of(f"{name}.weight" if name else "weight"), kind) for name, kind in named)
+        return *told, *leaves.NO_SUM, ("*", "outputs first")
 
     @functools.cached_property
     def undrawn(self) -> list[str]:
