@@ -262,9 +262,9 @@ def test_rows_that_stand_for_twice_as_many_count_twice():
     model, weights = Model(NET, Normal(), Gaussian(NOISE)), network_weights()
     doubled = replace(DATA, size=2 * DATA.size)
     found = [fit(KEY, model, d, Laplace(at=None), start=weights) for d in (DATA, doubled)]
-    once, twice = (f.posterior.curvature.sums for f in found)
-    np.testing.assert_allclose(twice.blocks, 2 * once.blocks, rtol=1e-12)
-    assert twice.weight == pytest.approx(2 * COUNTS.sum(), rel=1e-12)
+    once, twice = (f.posterior.curvature for f in found)
+    np.testing.assert_allclose(twice.ready, 2 * once.ready, rtol=1e-12)
+    assert twice.sums.weight == pytest.approx(2 * COUNTS.sum(), rel=1e-12)
 
 
 def test_draws_have_the_covariance_of_the_posterior(linear_fit):
@@ -327,7 +327,7 @@ def test_the_search_leaves_the_prior_alone_and_estimates_the_noise_unless_held()
 def test_what_it_cannot_do_is_refused_with_the_way_out():
     with pytest.raises(ValueError, match=r"start=weights"):
         fit(KEY, LINEAR, DATA, Laplace(at=None))
-    with pytest.raises(ValueError, match="'full' or 'diagonal'; got 'dense'"):
+    with pytest.raises(ValueError, match="'diagonal' or 'kronecker'; got 'dense'"):
         Laplace(structure="dense")
     with pytest.raises(ValueError, match="at least 1; got 0"):
         Laplace(batch_size=0)

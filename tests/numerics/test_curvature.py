@@ -10,8 +10,6 @@ from posterium.numerics import curvature
 RNG = np.random.default_rng(3)
 N, K, P = 7, 2, 5
 JACOBIAN = RNG.normal(size=(N, K, P))
-ROOT = RNG.normal(size=(N, K, K))
-METRIC = ROOT @ np.swapaxes(ROOT, 1, 2)
 WEIGHT = RNG.uniform(0, 2, N)
 
 
@@ -19,27 +17,6 @@ WEIGHT = RNG.uniform(0, 2, N)
 def float64():
     with jax.enable_x64(True):
         yield
-
-
-def dense(metric):
-    return sum(WEIGHT[i] * JACOBIAN[i].T @ metric[i] @ JACOBIAN[i] for i in range(N))
-
-
-def test_gauss_newton_is_the_weighted_sum_of_its_rows():
-    full = curvature.gauss_newton(JACOBIAN, METRIC, WEIGHT, diagonal=False)
-    np.testing.assert_allclose(full, dense(METRIC), rtol=1e-13)
-    diagonal = curvature.gauss_newton(JACOBIAN, METRIC, WEIGHT, diagonal=True)
-    np.testing.assert_allclose(diagonal, np.diag(dense(METRIC)), rtol=1e-13)
-
-
-def test_gauss_newton_by_output_takes_each_output_with_unit_metric():
-    blocks = curvature.gauss_newton_by_output(JACOBIAN, WEIGHT, diagonal=False)
-    diagonals = curvature.gauss_newton_by_output(JACOBIAN, WEIGHT, diagonal=True)
-    for k in range(K):
-        unit = np.zeros((N, K, K))
-        unit[:, k, k] = 1
-        np.testing.assert_allclose(blocks[k], dense(unit), rtol=1e-13)
-        np.testing.assert_allclose(diagonals[k], np.diag(dense(unit)), rtol=1e-13)
 
 
 def test_the_hessian_of_several_sums_is_exact():

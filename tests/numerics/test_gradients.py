@@ -1,5 +1,7 @@
 """Gradients of rows against a loop of reverse-mode derivatives."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,6 +51,28 @@ def test_gradients_and_norms_equal_those_of_rows_alone(name):
                 np.testing.assert_allclose(found[path][i], leaf, rtol=1e-10, atol=1e-12)
             total = sum(np.sum(leaf**2) for leaf in one.values())
             np.testing.assert_allclose(norms[i], total, rtol=1e-10)
+
+
+def test_no_convolution_has_a_group_of_channels_a_row():
+    """What `vmap` makes of the derivative of a convolution, exact as well, but slow."""
+    params, _ = nets.weights(0, k=(2, 2, 2, 2))
+    numbers = ("NHWC", "HWIO", "NHWC")
+
+    def loss(params, x):
+        maps = jax.lax.conv_general_dilated(
+            x, params["k"], (1, 1), "SAME", dimension_numbers=numbers
+        )
+        return jnp.sum(maps**2, (1, 2, 3))
+
+    def mapped(x):
+        return jax.vmap(lambda row: jax.grad(lambda p: loss(p, row[None])[0])(params))(x)
+
+    def groups(gradient):
+        text = str(jax.make_jaxpr(gradient)(nets.inputs(1, 7, 3, 3, 2)))
+        return max(map(int, re.findall(r"group_count=(\d+)", text)))
+
+    assert groups(lambda x: gradients.per_row(loss, params, x)) == 2
+    assert groups(mapped) >= 7
 
 
 def test_norms_of_a_wide_product_form_no_gradient_of_its_weights():

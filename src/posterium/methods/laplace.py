@@ -23,15 +23,15 @@ from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
 from posterium.model.prior import LOG_2PI
 from posterium.model.weights import Weights
-from posterium.numerics import curvature, trees
-from posterium.numerics.operators import Covariance, Diagonal, from_precision
+from posterium.numerics import curvature, structures, trees
+from posterium.numerics.operators import Covariance
+from posterium.numerics.structures import DiagonalCurvature, FullCurvature, Structure
 from posterium.phases.descent import Descent, Optimiser, as_weights
 from posterium.phases.hold import hold
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import GaussianPosterior
 
-STRUCTURES = ("full", "diagonal")
-CURVATURES = ("ggn", "hessian")
+CURVATURES = ("ggn", "empirical", "hessian")
 HELD = {"prior": ("network", "prior"), "all": ("network", "prior", "likelihood")}
 STEP_WORK = 2**35
 """Multiplications a step, about a second: more rows are split into several steps."""
@@ -75,10 +75,14 @@ class Laplace:
     Parameters
     ----------
     structure
-        ``"full"`` (p x p numbers, for up to some thousand weights) or ``"diagonal"``.
+        ``"full"`` (p x p numbers, for up to some thousand weights); ``"kronecker"`` (two matrices
+        for every matrix of weights, for networks of any usual size); ``"diagonal"``; or a record,
+        such as `KroneckerCurvature(sharing="reduce")`.
     curvature
         ``"ggn"``: generalised Gauss-Newton with the expected Fisher information, never indefinite;
-        ``"hessian"``: exact, and a failed verdict where it is not positive definite.
+        ``"empirical"``: outer products of the gradients at the observed targets, cheaper and
+        poorer (Kunstner et al. 2019); ``"hessian"``: exact, full or diagonal, and a failed verdict
+        where it is not positive definite.
     at
         The method that finds the mode, such as ``MAP(polish="newton")``. None: no training, the
         weights given as `start`.
@@ -96,7 +100,7 @@ class Laplace:
     networks must have no free ones.
     """
 
-    structure: str = static(default="full")
+    structure: Any = static(default="full")
     curvature: str = static(default="ggn")
     at: Any = Search()
     held: str = static(default="prior")
@@ -105,49 +109,62 @@ class Laplace:
     precision: ClassVar[str] = "float64"
 
     def __post_init__(self) -> None:
-        for name, known in (("structure", STRUCTURES), ("curvature", CURVATURES), ("held", HELD)):
-            if getattr(self, name) not in known:
-                raise ValueError(
-                    f"{name} must be {' or '.join(map(repr, known))}; got {getattr(self, name)!r}."
-                )
+        known: dict[str, Any] = {"curvature": CURVATURES, "held": HELD}
+        if isinstance(self.structure, str):
+            known["structure"] = structures.NAMED
+        for name, choices in known.items():
+            if getattr(self, name) not in choices:
+                told = " or ".join(map(repr, choices))
+                raise ValueError(f"{name} must be {told}; got {getattr(self, name)!r}.")
+        kept = self._structure()
+        if self.curvature == "hessian" and not isinstance(kept, FullCurvature | DiagonalCurvature):
+            raise ValueError(
+                f"curvature='hessian' goes with structure 'full' or 'diagonal'; got "
+                f"{self.structure!r}. Use curvature='ggn'."
+            )
         if self.batch_size is not None and self.batch_size < 1:
             raise ValueError(f"batch_size must be None or at least 1; got {self.batch_size}.")
 
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
-        outputs, weights = _sizes(model, data)
-        _refuse_free(model, outputs)
-        steps, batch_size = self._split(data, outputs * weights)
-        last = Accumulate(self.structure, self.curvature, steps, batch_size)
+        outputs, weights = _shapes(model, data)
+        _refuse_free(model, outputs, self.curvature)
+        _refuse_prior(model, weights, self._structure())
+        steps, batch_size = self._split(data, outputs * trees.count(weights))
+        last = Accumulate(self._structure(), self.curvature, steps, batch_size)
         if self.at is None:
             return (last,)
         roles = HELD[self.held]
         seen = replace(model, **{role: hyper.fix(getattr(model, role)) for role in roles})
         return (*hold(self.at.phases(seen, data), model, roles), last)
 
+    def _structure(self) -> Structure:
+        named = isinstance(self.structure, str)
+        return structures.NAMED[self.structure] if named else self.structure
+
     def _split(self, data: Data | Stream, entries: int) -> tuple[int, int | None]:
         """Return in how many batches of how many rows one pass goes; `entries` a Jacobian has."""
         if isinstance(data, Stream):
             return data.per_epoch, None
-        cheap = self.structure == "diagonal" and self.curvature == "ggn"
+        cheap = not isinstance(self._structure(), FullCurvature) and self.curvature != "hessian"
         rows = self.batch_size or max(1, STEP_WORK // (entries if cheap else entries**2))
         if rows >= len(data.x):
             return 1, None
         return math.ceil(len(data.x) / rows), rows
 
 
-def _sizes(model: Model, data: Data | Stream) -> tuple[int, int]:
-    """Return the numbers of outputs k and of weights p."""
+def _shapes(model: Model, data: Data | Stream) -> tuple[int, Any]:
+    """Return the number of outputs k, and the shapes of the weights."""
     x = next(iter(data.batches()))[0] if isinstance(data, Stream) else data.x
 
-    def shapes(model: Model, key: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    def shapes(model: Model, key: jax.Array, x: jax.Array) -> tuple[jax.Array, Any]:
         weights = model.network.init(key, x)
-        return model.network.apply(weights, x)[0], trees.vector(weights.params)
+        return model.network.apply(weights, x)[0], weights.params
 
-    f, vector = jax.eval_shape(shapes, model, jax.random.key(0), x)
-    return f.shape[1], vector.size
+    f, params = jax.eval_shape(shapes, model, jax.random.key(0), x)
+    return f.shape[1], params
 
 
-def _refuse_free(model: Model, outputs: int) -> None:
+def _refuse_free(model: Model, outputs: int, kind: str) -> None:
     """Refuse hyper-parameters that the evidence cannot be moved along exactly."""
     if hyper.learned(model.network):
         raise ValueError(
@@ -160,12 +177,33 @@ def _refuse_free(model: Model, outputs: int) -> None:
             f"Laplace expects free hyper-parameters of a likelihood only where they are the noise "
             f"sd of a mean; {name} has others. Fix them at numbers."
         )
-    if model.likelihood.linear_mean and outputs > 1:
-        fisher = np.asarray(model.likelihood.fisher(jnp.zeros((1, outputs))))[0]
-        if np.any(fisher != np.diag(np.diag(fisher))):
+    if not model.likelihood.linear_mean or outputs == 1:
+        return
+    fisher = np.asarray(model.likelihood.fisher(jnp.zeros((1, outputs))))[0]
+    if np.any(fisher != np.diag(np.diag(fisher))):
+        raise ValueError(
+            f"Laplace expects noise that is independent over the targets; that of {name} is "
+            "correlated. Set linear_mean to False on it."
+        )
+    if kind == "empirical" and jnp.size(hyper.value(getattr(model.likelihood, "scale", 1))) > 1:
+        raise ValueError(
+            "curvature='empirical' expects one noise sd for all targets: its products of gradients "
+            "mix them. Use curvature='ggn'."
+        )
+
+
+def _refuse_prior(model: Model, shapes: Any, structure: Structure) -> None:
+    """Refuse precisions that a structure cannot add exactly."""
+    if isinstance(structure, FullCurvature | DiagonalCurvature):
+        return
+    zeros = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes)
+    for path, leaf in trees.flatten(model.prior.precision_of(zeros)).items():
+        values = np.asarray(leaf)
+        if values.size and not values.min() == values.max() > 0:
+            found = "0" if values.min() == values.max() else "several"
             raise ValueError(
-                f"Laplace expects noise that is independent over the targets; that of {name} is "
-                "correlated. Set linear_mean to False on it."
+                f"This structure expects one prior precision above 0 for all weights of an array; "
+                f"{path} has {found}. Change the prior, or use structure='diagonal'."
             )
 
 
@@ -182,15 +220,15 @@ class Sums:
         The sums themselves, (b,).
     slope
         Their gradients, (b, p).
-    blocks
-        Their curvature, (b, p, p) or the diagonals (b, p).
+    curvature
+        Their curvature, as the structure keeps it; the empirical one is one group of all outputs.
     weight
         Summed weight of the rows.
     """
 
     loss: Any
     slope: Any
-    blocks: Any
+    curvature: Any
     weight: Any
 
 
@@ -224,7 +262,7 @@ class Accumulate(Phase):
         Rows of each; None for all.
     """
 
-    structure: str = static(default="full")
+    structure: Structure = static(default=FullCurvature())
     curvature: str = static(default="ggn")
     steps: int = static(default=1)
     batch_size: int | None = static(default=None)
@@ -259,42 +297,38 @@ class Accumulate(Phase):
     def _sums(self, weights: Weights, model: Model, data: Data) -> Sums:
         """Return the sums over some rows, a tile of them at a time."""
         vector, unravel = trees.ravel(weights.params)
-        diagonal = self.structure == "diagonal"
+        f = outputs_of(model, weights)
 
-        def outputs(vector: jax.Array, x: jax.Array) -> jax.Array:
-            return model.network.apply(replace(weights, params=unravel(vector)), x)[0]
-
-        def of_tile(rows: tuple[tuple[jax.Array, jax.Array], jax.Array]) -> Sums:
+        def loss(vector: jax.Array, rows: Any) -> jax.Array:
             (x, y), weight = rows
+            return losses(model, f(unravel(vector), x), y, weight)
 
-            def loss(vector: jax.Array) -> jax.Array:
-                return losses(model, outputs(vector, x), y, weight)
+        def of_tile(rows: Any) -> Any:
+            slopes = jax.jacrev(loss)(vector, rows)
+            total = loss(vector, rows), slopes, jnp.sum(rows[1])
+            if self.curvature != "hessian":
+                return *total, None
+            diagonal = isinstance(self.structure, DiagonalCurvature)
+            return *total, curvature.hessian(lambda v: loss(v, rows), vector, diagonal=diagonal)
 
-            slope = jax.jacrev(loss)(vector)
-            if self.curvature == "hessian":
-                blocks = curvature.hessian(loss, vector, diagonal=diagonal)
-                return Sums(loss(vector), slope, blocks, jnp.sum(weight))
-            row = jax.jacrev(lambda v, x: outputs(v, x[None])[0])
-            jacobian = jax.vmap(row, in_axes=(None, 0))(vector, x)
-            if model.likelihood.linear_mean:
-                blocks = curvature.gauss_newton_by_output(jacobian, weight, diagonal=diagonal)
-            else:
-                metric = model.likelihood.fisher(outputs(vector, x))
-                blocks = curvature.gauss_newton(jacobian, metric, weight, diagonal=diagonal)[None]
-            return Sums(loss(vector), slope, blocks, jnp.sum(weight))
-
-        k = jax.eval_shape(outputs, vector, data.x).shape[1]
+        k = jax.eval_shape(f, weights.params, data.x).shape[1]
         tile = curvature.tile_rows(len(data.x), k, vector.size, vector.dtype.itemsize)
-        return curvature.sum_tiles(of_tile, ((data.x, data.y), data.weight), tile)
+        rows = (data.x, data.y), data.weight
+        value, slope, weight, found = curvature.sum_tiles(of_tile, rows, tile)
+        if self.curvature != "hessian":
+            root = root_of(model, f(weights.params, data.x), data.y, self.curvature)
+            found = self.structure.sums(f, weights.params, data.x, root, data.weight)
+        return Sums(value, slope, found, weight)
 
     def end(
         self, state: AccumulateState, kept: Any, model: Model, data: Data
     ) -> tuple[GaussianPosterior, Model]:
         scale = data.size / jnp.where(state.sums.weight > 0, state.sums.weight, 1)
         sums = jax.tree.map(lambda part: scale * part, state.sums)
-        found = LaplaceCurvature(
-            state.weights, sums, model, self.structure == "diagonal", self.curvature
-        )
+        f = outputs_of(model, state.weights)
+        ready = self.structure.prepare(sums.curvature, f, state.weights.params, data.x)
+        sums = replace(sums, curvature=None)
+        found = LaplaceCurvature(state.weights, sums, ready, model, self.structure, self.curvature)
         covariance = found.covariance(model)
         return GaussianPosterior(state.weights, covariance, "linear", found), model
 
@@ -303,6 +337,28 @@ class Accumulate(Phase):
         if finite.status != "ok":
             return finite
         return judge_curvature(ended.curvature, ended.covariance)
+
+
+def outputs_of(model: Model, weights: Weights) -> structures.Function:
+    """Return the network as a function of its parameters and a batch."""
+    return lambda params, x: model.network.apply(replace(weights, params=params), x)[0]
+
+
+def root_of(model: Model, f: jax.Array, y: jax.Array, kind: str) -> jax.Array:
+    """Return a root of each row's curvature in the outputs, (n, k, g, r), free of the noise sd.
+
+    Of a mean each output is a group of its own; elsewhere there is one group.
+    """
+    if kind == "empirical":
+        if model.likelihood.linear_mean:
+            return (y - f)[:, :, None, None]
+        slope = jax.grad(lambda f: jnp.sum(model.likelihood.log_prob(f, y)))(f)
+        return slope[:, :, None, None]
+    if model.likelihood.linear_mean:
+        units = jnp.eye(f.shape[1], dtype=f.dtype)
+        return jnp.broadcast_to(units[None, :, :, None], (len(f), *units.shape, 1))
+    values, vectors = jnp.linalg.eigh(model.likelihood.fisher(f))
+    return (vectors * jnp.sqrt(jnp.maximum(values, 0))[:, None, :])[:, :, None, :]
 
 
 def losses(model: Model, f: jax.Array, y: jax.Array, weight: jax.Array) -> jax.Array:
@@ -337,31 +393,44 @@ class LaplaceCurvature:
     weights
         The mode.
     sums
-        Over all rows.
+        Losses and gradients over all rows.
+    ready
+        The curvature of all rows, as the structure prepared it.
     at
         The model at which the mode was found.
-    diagonal
-        Whether only the diagonal is kept.
+    structure
+        What is kept of the curvature.
     kind
-        ``"ggn"`` or ``"hessian"``.
+        ``"ggn"``, ``"empirical"`` or ``"hessian"``.
     """
 
     weights: Weights
     sums: Sums
+    ready: Any
     at: Model
-    diagonal: bool = static(default=False)
+    structure: Structure = static()
     kind: str = static(default="ggn")
 
-    def precision(self, model: Model) -> jax.Array:
-        """Return the precision of the weights, (p, p), or its diagonal (p,)."""
-        likelihood = jnp.tensordot(factors(model, self.sums), self.sums.blocks, 1)
-        prior = trees.vector(model.prior.precision_of(self.weights.params))
-        return likelihood + (prior if self.diagonal else jnp.diag(prior))
+    def _scales(self, model: Model) -> tuple[jax.Array, jax.Array]:
+        """Return the factor of each group (g,), and the precisions of the prior (p,)."""
+        factor = factors(model, self.sums)
+        if self.kind == "empirical":
+            factor = factor[:1] ** 2
+        return factor, trees.vector(model.prior.precision_of(self.weights.params))
 
     def covariance(self, model: Model) -> Covariance:
         """Return the inverse of the precision; NaN where it is not positive definite."""
-        precision = self.precision(model)
-        return Diagonal(1 / jnp.sqrt(precision)) if self.diagonal else from_precision(precision)
+        return self.structure.covariance(self.ready, *self._scales(model))
+
+    def diagonal(self, model: Model) -> jax.Array:
+        """Return the diagonal of the precision, (p,)."""
+        factor, prior = self._scales(model)
+        return self.structure.diagonal(self.ready, factor) + prior
+
+    def precision(self, model: Model) -> jax.Array:
+        """Return the precision that a structure keeps by its entries: (p, p), or (p,)."""
+        structure: Any = self.structure
+        return structure.precision(self.ready, *self._scales(model))
 
     def log_evidence(self, model: Model) -> jax.Array:
         """Return log p(y) in nats, hyper-priors included, differentiable in the model's leaves.
@@ -369,13 +438,10 @@ class LaplaceCurvature:
         The mode stays where it is; at the maximum over the weights that costs no first-order
         term in the value, and the gradient is that at a fixed mode.
         """
-        precision = self.precision(model)
+        factor, prior = self._scales(model)
         log_joint = model.log_prior(self.weights.params) + log_likelihood_of(model, self.sums)
-        if self.diagonal:
-            half_log_det = 0.5 * jnp.sum(jnp.log(precision))
-        else:
-            half_log_det = jnp.sum(jnp.log(jnp.diagonal(jnp.linalg.cholesky(precision))))
-        return log_joint + 0.5 * precision.shape[0] * LOG_2PI - half_log_det
+        log_det = self.structure.log_det(self.ready, factor, prior)
+        return log_joint + 0.5 * (prior.size * LOG_2PI - log_det)
 
     def gradient(self, model: Model) -> jax.Array:
         """Return the gradient of the log joint in the weights, (p,)."""
@@ -390,41 +456,41 @@ class LaplaceCurvature:
 
 def judge_curvature(found: LaplaceCurvature, covariance: Covariance) -> Verdict:
     """Fail a precision that is not positive definite; warn where the weights are at no mode."""
-    precision = np.asarray(found.precision(found.at))
-    if _singular(precision, np.asarray(covariance.variance())):
-        return _not_positive(precision, found.kind)
+    if _singular(np.asarray(found.diagonal(found.at)), np.asarray(covariance.variance())):
+        return _not_positive(found)
     decrement = float(found.decrement(covariance))
     if decrement <= LARGEST_DECREMENT:
         return Verdict()
+    slope = float(jnp.linalg.norm(found.gradient(found.at)))
     reason = (
         f"The weights are not at a mode: a Newton step would still gain {decrement:.2g} nats "
-        f"(at most {LARGEST_DECREMENT} expected)."
+        f"(at most {LARGEST_DECREMENT} expected); the gradient's norm is {slope:.2g}."
     )
     advice = "Polish them first, at=MAP(polish='lbfgs') or at=MAP(polish='newton')."
     return Verdict("warned", (reason,), (advice,))
 
 
-def _singular(precision: np.ndarray, variance: np.ndarray) -> bool:
-    """Say whether a precision has no inverse, to rounding.
+def _singular(entries: np.ndarray, variance: np.ndarray) -> bool:
+    """Say whether a precision with this diagonal has no inverse, to rounding.
 
     The product of a weight's variance and its entry in the precision is 1 without correlations;
     towards 1 / eps no digit of the variance is left. One percent of that is the limit.
     """
-    entries = precision if precision.ndim == 1 else np.diagonal(precision)
     inflation = variance * entries
-    limit = 0.01 / np.finfo(precision.dtype).eps
+    limit = 0.01 / np.finfo(entries.dtype).eps
     return not (np.isfinite(inflation).all() and np.max(inflation) < limit)
 
 
-def _not_positive(precision: np.ndarray, kind: str) -> Verdict:
-    if not np.isfinite(precision).all():
+def _not_positive(found: LaplaceCurvature) -> Verdict:
+    entries = np.asarray(found.diagonal(found.at))
+    if not np.isfinite(entries).all():
         reason = "The curvature has entries that are not finite."
         return Verdict("failed", (reason,), ("Look at the weights and the scale of the inputs.",))
-    values = np.sort(precision) if precision.ndim == 1 else np.linalg.eigvalsh(precision)
-    reason = (
-        f"The precision of the weights is not positive definite in {precision.dtype}: its smallest "
-        f"eigenvalue is {values[0]:.3g}, its largest {values[-1]:.3g}."
-    )
-    if kind == "hessian":
-        return Verdict("failed", (reason,), ("Use curvature='ggn', or train on to a mode.",))
-    return Verdict("failed", (reason,), ("Give every weight a prior precision above 0.",))
+    reason = f"The precision of the weights is not positive definite in {entries.dtype}"
+    if isinstance(found.structure, FullCurvature | DiagonalCurvature):
+        precision = np.asarray(found.precision(found.at))
+        values = np.sort(precision) if precision.ndim == 1 else np.linalg.eigvalsh(precision)
+        reason += f": its smallest eigenvalue is {values[0]:.3g}, its largest {values[-1]:.3g}"
+    if found.kind == "hessian":
+        return Verdict("failed", (reason + ".",), ("Use curvature='ggn', or train on to a mode.",))
+    return Verdict("failed", (reason + ".",), ("Give every weight a prior precision above 0.",))

@@ -1,7 +1,6 @@
-"""Curvature of a sum over rows: Gauss-Newton products of Jacobians, and exact Hessians.
+"""Sums over rows in tiles, and exact Hessians.
 
-All are dense or diagonal. Rows go through in tiles, so that the Jacobians held at a time stay
-within a budget however many rows there are.
+Tiles keep the Jacobians that are held at a time within a budget, however many rows there are.
 """
 
 from collections.abc import Callable
@@ -55,30 +54,6 @@ def sum_tiles(function: Callable[[Any], Any], rows: Any, tile: int) -> Any:
         return jax.tree.map(jnp.add, total, function(one)), None
 
     return jax.lax.scan(add, zeros, tiles)[0]
-
-
-def gauss_newton(
-    jacobian: jax.Array, metric: jax.Array, weight: jax.Array, *, diagonal: bool
-) -> jax.Array:
-    """Return sum_i w_i J_i^T M_i J_i, (p, p), or its diagonal (p,).
-
-    Parameters
-    ----------
-    jacobian
-        Of the outputs of each row, (n, k, p).
-    metric
-        Curvature of the loss in the outputs of each row, (n, k, k).
-    weight
-        Weights of the rows, (n,).
-    """
-    scaled = jnp.einsum("nkl,n,nlp->nkp", metric, weight, jacobian)
-    return jnp.einsum("nkp,nkp->p" if diagonal else "nkp,nkq->pq", scaled, jacobian)
-
-
-def gauss_newton_by_output(jacobian: jax.Array, weight: jax.Array, *, diagonal: bool) -> jax.Array:
-    """Return sum_i w_i J_ik^T J_ik for each output k, (k, p, p), or the diagonals (k, p)."""
-    scaled = jacobian * weight[:, None, None]
-    return jnp.einsum("nkp,nkp->kp" if diagonal else "nkp,nkq->kpq", scaled, jacobian)
 
 
 def hessian(parts: Parts, vector: jax.Array, *, diagonal: bool) -> jax.Array:

@@ -1,4 +1,9 @@
-"""Gradients of each row of a batch, and their norms without forming most of them."""
+"""Gradients of each row of a batch, and their norms without forming most of them.
+
+Both take the inputs and gradients of each product from one walk, as `taps` has them: the gradient
+of a weight is their outer product, summed over positions. That of a convolution is then a matrix
+product of patches, where `vmap` of a derivative makes one of as many groups as there are rows.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +19,8 @@ Loss = Callable[[Any, Any], jax.Array]
 def per_row(loss: Loss, params: Any, x: Any) -> Any:
     """Return the gradient of each row's loss: the tree of the parameters, with leading axis n.
 
+    Exact for any function: weights in no product are differentiated as they stand.
+
     Parameters
     ----------
     loss
@@ -23,12 +30,13 @@ def per_row(loss: Loss, params: Any, x: Any) -> Any:
     x
         The batch: an array or a pytree of arrays, such as (inputs, targets), with leading axis n.
     """
+    tapped = tap(loss, params, x)
 
-    def one(row: Any) -> Any:
-        batch = jax.tree.map(lambda a: jnp.expand_dims(a, 0), row)
-        return jax.grad(lambda params: loss(params, batch)[0])(params)
+    def one(row: Any) -> list[jax.Array]:
+        out, inputs, back = tapped.pull(row)
+        return tapped.gradients(inputs, *back(jnp.ones_like(out)))
 
-    return jax.vmap(one)(x)
+    return jax.tree.unflatten(jax.tree.structure(params), jax.vmap(one)(x))
 
 
 def squared_norms(loss: Loss, params: Any, x: Any) -> jax.Array:

@@ -6,6 +6,7 @@ gradient of the weights is the sum over positions of the outer products of the t
 added to z belongs to the product: its input is 1.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -42,11 +43,14 @@ class Product:
         The same for the bias, (out,).
     positions
         Positions of one row that share the weight.
+    matrix
+        Maps the leaf to the matrix; linear.
     """
 
     weight: int
     entries: np.ndarray
     positions: int
+    matrix: Callable[[Any], Any]
     bias: int | None = None
     bias_entries: np.ndarray | None = None
 
@@ -111,6 +115,23 @@ class Tapped:
         out, back, inputs = jax.vjp(run, zeros, rest, has_aux=True)
         return out, inputs, back
 
+    def gradients(
+        self, inputs: list[jax.Array], gradients: list[jax.Array], rest: list[jax.Array]
+    ) -> list[jax.Array]:
+        """Return the gradients of all leaves at one row, from what `pull` and its `back` gave."""
+        leaves = [jnp.zeros_like(leaf) for leaf in self.leaves]
+        for i, leaf in zip(self.rest, rest, strict=True):
+            leaves[i] = leaf
+        for product, a, g in zip(self.products, inputs, gradients, strict=True):
+            outer = (a.T @ g).astype(leaves[product.weight].dtype)
+            to_leaf = jax.linear_transpose(product.matrix, leaves[product.weight])
+            if product.bias is not None:
+                like, outer, row = leaves[product.bias], outer[:-1], outer[-1]
+                flat = jnp.zeros(like.size, like.dtype).at[product.bias_entries].set(row)
+                leaves[product.bias] = flat.reshape(like.shape)
+            (leaves[product.weight],) = to_leaf(outer)
+        return leaves
+
 
 def tap(f: Callable[[Any, Any], Any], params: Any, x: Any) -> Tapped:
     """Find the products of a function's weights. `f` and `x` are as `interpret.trace` takes them.
@@ -158,11 +179,11 @@ class _Taps(Use):
         pairs = zip(self.products, self.read, strict=True)
         return [a if p.bias is None else _with_ones(a) for p, a in pairs]
 
-    def numbers(self, tracked: Tracked, shape: tuple[int, ...]) -> np.ndarray:
-        """Return which entry of its source stands where in a tracked value."""
+    def numbers(self, view: Callable[[Any], Any], shape: tuple[int, ...]) -> np.ndarray:
+        """Return which entry of an array of some shape stands where in a view of it."""
         with jax.ensure_compile_time_eval():
             numbers = jnp.arange(np.prod(shape, dtype=np.int64)).reshape(shape)
-            return np.asarray(tracked.view(numbers))
+            return np.asarray(view(numbers))
 
     def product(self, site: Site) -> Any:
         """Tap a product with one weight.
@@ -181,8 +202,12 @@ class _Taps(Use):
         if not jnp.issubdtype(x.dtype, jnp.floating):
             return Plain("its product is not one of real numbers")
         positions = found.positions(site)
-        entries = _kernel(site, found, self.numbers(tracked, weight.shape))
-        product = Product(tracked.source, entries, positions)
+
+        def matrix(leaf: Any) -> Any:
+            return _kernel(site, found, tracked.view(leaf))
+
+        entries = self.numbers(matrix, weight.shape)
+        product = Product(tracked.source, entries, positions, matrix)
         w = tracked.view(weight)
         out = site.bind(*((w, x) if found.weight == 0 else (x, w)))[0]
 
@@ -206,10 +231,10 @@ class _Taps(Use):
             return Plain(f"enters {site.name}")
         tapped, tracked = sorted(sides, key=lambda side: side.is_weight)
         product, leaf = tapped.source, self.leaves[tracked.source]
-        cells = self.numbers(tapped, (product.positions, product.outputs))
+        cells = self.numbers(tapped.view, (product.positions, product.outputs))
         if tapped.spread or cells.shape != site.shape or cells.size != product.size:
             return Plain("is added to a part of a product")
-        added = np.broadcast_to(self.numbers(tracked, leaf.shape), site.shape)
+        added = np.broadcast_to(self.numbers(tracked.view, leaf.shape), site.shape)
         entries = np.empty(product.size, int)
         entries[cells.ravel()] = added.ravel()
         entries = entries.reshape(product.positions, product.outputs)
@@ -226,12 +251,11 @@ class _Taps(Use):
     }
 
 
-def _kernel(site: Site, axes: Axes, numbers: np.ndarray) -> np.ndarray:
-    """Return the entries of a weight as a matrix (in, out), rows in the order of `_inputs`."""
+def _kernel(site: Site, axes: Axes, weight: jax.Array) -> jax.Array:
+    """Return a weight as a matrix (in, out), rows in the order of `_inputs`."""
     window = axes.window_w if site.name == "conv_general_dilated" else ()
-    rows = (*axes.sum_w, *window)
-    outputs = np.prod([numbers.shape[i] for i in axes.free_w], dtype=np.int64)
-    return numbers.transpose(*rows, *axes.free_w).reshape(-1, outputs)
+    outputs = math.prod(weight.shape[i] for i in axes.free_w)
+    return jnp.transpose(weight, (*axes.sum_w, *window, *axes.free_w)).reshape(-1, outputs)
 
 
 def _inputs(site: Site, axes: Axes, x: jax.Array) -> jax.Array:

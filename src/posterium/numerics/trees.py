@@ -82,6 +82,11 @@ def leading_size(tree: PyTree) -> int:
     return jax.tree.leaves(tree)[0].shape[0]
 
 
+def count(tree: PyTree) -> int:
+    """Return the number of entries of all leaves together."""
+    return sum(int(np.prod(leaf.shape, dtype=np.int64)) for leaf in jax.tree.leaves(tree))
+
+
 def nbytes(tree: PyTree) -> int:
     """Return the bytes that all array leaves take together."""
     return sum(

@@ -12,14 +12,12 @@ import jax.numpy as jnp
 from posterium._struct import replace
 from posterium.model.model import Model
 from posterium.numerics import trees
+from posterium.numerics.operators import ROWS, jacobian_row
 from posterium.posterior.posterior import GaussianPosterior, Mixture
 
 HOWS = ("linear", "draws")
 LINEAR_DRAWS = "linear draws"
 """Functions drawn from the linearised network, where "linear" would use a closed form."""
-
-ROWS = 32
-"""Rows whose Jacobians are formed at a time."""
 
 Parameters = tuple[jax.Array, ...]
 """What a likelihood predicts: (mean, noise variance, function variance), or (log probs,)."""
@@ -112,32 +110,17 @@ def _closed(part: GaussianPosterior, model: Model, x: jax.Array) -> Parameters:
     return mean, variance, jnp.diagonal(covariance, axis1=1, axis2=2)
 
 
-Row = Callable[[jax.Array], tuple[jax.Array, jax.Array]]
-
-
-def jacobian(part: GaussianPosterior, model: Model) -> Row:
-    """Return the function from one row of inputs to f (k,) and its Jacobian (k, p) at the mean."""
-    center, unravel = trees.ravel(part.mean.params)
-
-    def outputs(vector: jax.Array, row: jax.Array) -> jax.Array:
-        weights = replace(part.mean, params=unravel(vector))
-        return model.network.apply(weights, row[None])[0][0]
-
-    return lambda row: (outputs(center, row), jax.jacrev(outputs)(center, row))
+def _function(part: GaussianPosterior, model: Model) -> Callable[[Any, jax.Array], jax.Array]:
+    """Return the network as a function of its parameters and a batch."""
+    return lambda params, x: model.network.apply(replace(part.mean, params=params), x)[0]
 
 
 def linearised(part: GaussianPosterior, model: Model, x: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return mean (n, k) and covariance (n, k, k) of the network linearised at the mean.
 
-    f(x) = f(x; m) + J(x) (w - m) with w from the posterior; the Jacobian is formed row by row.
+    f(x) = f(x; m) + J(x) (w - m) with w from the posterior.
     """
-    row = jacobian(part, model)
-
-    def one(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        f, slopes = row(x)
-        return f, part.covariance.quadratic(slopes)
-
-    return jax.lax.map(one, x, batch_size=ROWS)
+    return part.covariance.outputs(_function(part, model), part.mean.params, x)
 
 
 @jax.jit
@@ -145,5 +128,10 @@ def row_covariance(
     part: GaussianPosterior, model: Model, x: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Return mean (n, k) of the linearised network and each output's covariance (k, n, n)."""
-    f, slopes = jax.lax.map(jacobian(part, model), x, batch_size=ROWS)
+    function = _function(part, model)
+
+    def row(x: jax.Array) -> tuple[jax.Array, jax.Array]:
+        return jacobian_row(function, part.mean.params, x)
+
+    f, slopes = jax.lax.map(row, x, batch_size=ROWS)
     return f, jax.lax.map(part.covariance.quadratic, jnp.moveaxis(slopes, 1, 0))

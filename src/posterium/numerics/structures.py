@@ -1,0 +1,281 @@
+r"""Structures: how the curvature of a sum over rows is kept, and what a Gaussian takes from it.
+
+The curvature in the weights is :math:`C = \sum_g c_g \sum_i w_i J_i^T R_{ig} R_{ig}^T J_i` with J
+the Jacobian of the outputs, R a square root of the loss' curvature in them and groups g of columns,
+each counted by a factor c (the precision of an output's noise) that may still move. The precision
+of the weights is C + diag(tau).
+
+A structure is a record with `sums` (of a batch, added up leaf by leaf), `prepare` (once, after the
+last batch), and then `covariance`, `log_det` and `diagonal` at any factors and any tau.
+"""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from posterium._struct import static, struct
+from posterium.numerics import curvature, kronecker, trees
+from posterium.numerics.operators import (
+    Covariance,
+    Diagonal,
+    KroneckerBlock,
+    KroneckerCovariance,
+    from_precision,
+)
+
+Function = Callable[[Any, Any], jax.Array]
+"""`f(params, x)`: batch in, outputs (n, k) out; it treats rows alone."""
+
+
+class Structure(Protocol):
+    """What is kept of the curvature."""
+
+    def sums(self, f: Function, params: Any, x: Any, root: jax.Array, weight: jax.Array) -> Any:
+        """Return the curvature summed over the rows of a batch: a pytree to be added up.
+
+        Parameters
+        ----------
+        f, params, x
+            A function, its weights, and a batch with leading axis n.
+        root
+            A square root of each row's curvature in the outputs, (n, k, g, r): r columns for each
+            of g groups.
+        weight
+            Weights of the rows, (n,), 0 for padding.
+        """
+        ...
+
+    def prepare(self, sums: Any, f: Function, params: Any, x: Any) -> Any:
+        """Return what the methods below take: all that does not depend on factors and tau."""
+        ...
+
+    def covariance(self, ready: Any, factor: jax.Array, tau: jax.Array) -> Covariance:
+        """Return the inverse of the precision, at factors (g,) and tau (p,)."""
+        ...
+
+    def log_det(self, ready: Any, factor: jax.Array, tau: jax.Array) -> jax.Array:
+        """Return the log determinant of the precision, differentiable in both."""
+        ...
+
+    def diagonal(self, ready: Any, factor: jax.Array) -> jax.Array:
+        """Return the diagonal of the curvature, (p,)."""
+        ...
+
+
+def pull(f: Function, params: Any, x: Any, root: jax.Array) -> jax.Array:
+    """Return (R^T J) of every row, (n, g, r, p): the Jacobian in the coordinates of the root."""
+
+    def one(x: Any, root: jax.Array) -> jax.Array:
+        out, back = jax.vjp(lambda params: f(params, jax.tree.map(lambda a: a[None], x))[0], params)
+
+        def row(column: jax.Array) -> jax.Array:
+            return trees.vector(back(column.astype(out.dtype))[0])
+
+        return jax.vmap(jax.vmap(row))(jnp.moveaxis(root, 0, -1))
+
+    return jax.vmap(one)(x, root)
+
+
+class _Entries:
+    """What the two structures that keep entries of the matrix share."""
+
+    letters: str
+
+    def sums(self, f: Function, params: Any, x: Any, root: jax.Array, weight: jax.Array) -> Any:
+        """Add up in tiles, so that Jacobians stay within a budget."""
+
+        def of_tile(rows: Any) -> jax.Array:
+            (x, root), weight = rows
+            slopes = pull(f, params, x, root)
+            return jnp.einsum(self.letters, weight, slopes, slopes)
+
+        size = trees.vector(params).size
+        tile = curvature.tile_rows(len(weight), root[0, 0].size, size, root.dtype.itemsize)
+        return curvature.sum_tiles(of_tile, ((x, root), weight), tile)
+
+    def prepare(self, sums: jax.Array, f: Function, params: Any, x: Any) -> jax.Array:
+        return sums
+
+
+@struct
+class FullCurvature(_Entries):
+    """All p x p entries."""
+
+    letters = "n,ngrp,ngrq->gpq"
+
+    def precision(self, ready: jax.Array, factor: jax.Array, tau: jax.Array) -> jax.Array:
+        """Return the precision, (p, p)."""
+        return jnp.tensordot(factor, ready, 1) + jnp.diag(tau)
+
+    def covariance(self, ready: jax.Array, factor: jax.Array, tau: jax.Array) -> Covariance:
+        return from_precision(self.precision(ready, factor, tau))
+
+    def log_det(self, ready: jax.Array, factor: jax.Array, tau: jax.Array) -> jax.Array:
+        lower = jnp.linalg.cholesky(self.precision(ready, factor, tau))
+        return 2 * jnp.sum(jnp.log(jnp.diagonal(lower)))
+
+    def diagonal(self, ready: jax.Array, factor: jax.Array) -> jax.Array:
+        return factor @ jnp.diagonal(ready, axis1=1, axis2=2)
+
+
+@struct
+class DiagonalCurvature(_Entries):
+    """The p entries of the diagonal."""
+
+    letters = "n,ngrp,ngrp->gp"
+
+    def precision(self, ready: jax.Array, factor: jax.Array, tau: jax.Array) -> jax.Array:
+        """Return the diagonal of the precision, (p,)."""
+        return factor @ ready + tau
+
+    def covariance(self, ready: jax.Array, factor: jax.Array, tau: jax.Array) -> Covariance:
+        return Diagonal(1 / jnp.sqrt(self.precision(ready, factor, tau)))
+
+    def log_det(self, ready: jax.Array, factor: jax.Array, tau: jax.Array) -> jax.Array:
+        return jnp.sum(jnp.log(self.precision(ready, factor, tau)))
+
+    def diagonal(self, ready: jax.Array, factor: jax.Array) -> jax.Array:
+        return factor @ ready
+
+
+@struct
+class Spectrum:
+    """A Kronecker block of a weight matrix (in, out), taken apart once.
+
+    Parameters
+    ----------
+    a
+        Sum of a a^T over the rows' inputs, by their number, (in, in).
+    b
+        Sums of g g^T over the rows' gradients, (g, out, out).
+    inner, outer
+        Eigenvalues of a, and of b where there is one group, (out,).
+    last
+        Squared entries of the last input, which is 1 for a bias, in the eigenvectors of a, (in,).
+    entries
+        Where the entries stand in the vector of all weights, (in, out).
+    """
+
+    a: jax.Array
+    b: jax.Array
+    inner: jax.Array
+    outer: jax.Array
+    last: jax.Array
+    entries: jax.Array
+
+    def outer_at(self, factor: jax.Array) -> jax.Array:
+        """Return the eigenvalues of the sum over groups, (out,)."""
+        if len(self.b) == 1:
+            return factor[0] * self.outer
+        return jnp.maximum(jnp.linalg.eigvalsh(jnp.tensordot(factor, self.b, 1)), 0)
+
+    def log_det(self, factor: jax.Array, tau: jax.Array) -> jax.Array:
+        """Return the log determinant of the block's precision.
+
+        All rows of the matrix have one tau but the last, a bias, whose own is a change of rank one
+        in each eigenspace of b: no eigenvalue is computed again.
+        """
+        own, bias = tau[self.entries[0, 0]], tau[self.entries[-1, 0]]
+        values = self.inner[:, None] * self.outer_at(factor)[None] + own
+        change = (bias - own) * jnp.sum(self.last[:, None] / values, axis=0)
+        return jnp.sum(jnp.log(values)) + jnp.sum(jnp.log1p(change))
+
+    def block(self, factor: jax.Array, tau: jax.Array) -> KroneckerBlock:
+        """Return the covariance of the block."""
+        root = jnp.sqrt(tau[self.entries[:, 0]])
+        inner, left = jnp.linalg.eigh(self.a / root[:, None] / root[None])
+        outer, right = jnp.linalg.eigh(jnp.tensordot(factor, self.b, 1))
+        values = jnp.maximum(inner, 0)[:, None] * jnp.maximum(outer, 0)[None] + 1
+        return KroneckerBlock(left / root[:, None], right, 1 / jnp.sqrt(values), self.entries)
+
+
+@struct
+class KroneckerReady:
+    """The blocks of all products, and the diagonal of what is in none.
+
+    Parameters
+    ----------
+    blocks
+        One a product.
+    rest
+        Diagonals of the curvature of all other weights, (g, q).
+    places
+        Where those stand in the vector of all weights, (q,).
+    """
+
+    blocks: tuple[Spectrum, ...]
+    rest: jax.Array
+    places: jax.Array
+
+
+@struct
+class KroneckerCurvature:
+    """A Kronecker product for every product of a weight matrix, the exact diagonal elsewhere.
+
+    The prior must have one precision for all weights of an array. A bias may have its own.
+
+    Parameters
+    ----------
+    sharing
+        ``"expand"`` or ``"reduce"``, for weights that positions of a row share; see `kronecker`.
+    """
+
+    sharing: str = static(default="expand")
+
+    def __post_init__(self) -> None:
+        if self.sharing not in kronecker.SHARING:
+            known = " or ".join(map(repr, kronecker.SHARING))
+            raise ValueError(f"sharing must be {known}; got {self.sharing!r}.")
+
+    def sums(self, f: Function, params: Any, x: Any, root: jax.Array, weight: jax.Array) -> Any:
+        def of_group(root: jax.Array) -> kronecker.Factors:
+            return kronecker.factors(f, params, x, root, weight, sharing=self.sharing)
+
+        return jax.vmap(of_group, in_axes=2)(root)
+
+    def prepare(self, sums: Any, f: Function, params: Any, x: Any) -> KroneckerReady:
+        layout = kronecker.layout(f, params, x)
+        pairs = zip(sums.blocks, layout.entries, strict=True)
+        blocks = tuple(_spectrum(block, jnp.asarray(entries)) for block, entries in pairs)
+        return KroneckerReady(blocks, sums.diagonal, jnp.asarray(layout.rest))
+
+    def covariance(self, ready: KroneckerReady, factor: jax.Array, tau: jax.Array) -> Covariance:
+        blocks = tuple(block.block(factor, tau) for block in ready.blocks)
+        rest = factor @ ready.rest + tau[ready.places]
+        return KroneckerCovariance(blocks, 1 / jnp.sqrt(rest), ready.places)
+
+    def log_det(self, ready: KroneckerReady, factor: jax.Array, tau: jax.Array) -> jax.Array:
+        parts = [block.log_det(factor, tau) for block in ready.blocks]
+        rest = jnp.sum(jnp.log(factor @ ready.rest + tau[ready.places]))
+        return sum(parts, rest)
+
+    def diagonal(self, ready: KroneckerReady, factor: jax.Array) -> jax.Array:
+        size = ready.places.size + sum(block.entries.size for block in ready.blocks)
+        found = jnp.zeros(size, factor.dtype).at[ready.places].set(factor @ ready.rest)
+        for block in ready.blocks:
+            inner = jnp.diagonal(block.a)
+            outer = factor @ jnp.diagonal(block.b, axis1=1, axis2=2)
+            found = found.at[block.entries].set(inner[:, None] * outer[None])
+        return found
+
+
+def _spectrum(block: kronecker.Block, entries: jax.Array) -> Spectrum:
+    """Take a block apart; its first factor is the same in all groups."""
+    count = jnp.where(block.count[0] > 0, block.count[0], 1)
+    a = block.a[0] / count
+    inner, vectors = jnp.linalg.eigh(a)
+    outer = jnp.linalg.eigvalsh(block.b[0])
+    zero = jnp.zeros((), a.dtype)
+    return Spectrum(
+        a, block.b, jnp.maximum(inner, zero), jnp.maximum(outer, zero), vectors[-1] ** 2, entries
+    )
+
+
+NAMED: dict[str, Structure] = {
+    "full": FullCurvature(),
+    "diagonal": DiagonalCurvature(),
+    "kronecker": KroneckerCurvature(),
+}
+"""Structures by name, with their default settings."""
