@@ -5,11 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from posterium.numerics import trees
+from posterium.numerics import curvature, trees
 from posterium.numerics.structures import (
     DiagonalCurvature,
     FullCurvature,
     KroneckerCurvature,
+    LowRankCurvature,
     pull,
 )
 
@@ -128,6 +129,55 @@ def test_one_group_needs_no_other_eigenvalues():
     one = np.array([0.8])
     covariance = KRONECKER.covariance(kept, one, TAU)
     np.testing.assert_allclose(KRONECKER.log_det(kept, one, TAU), -covariance.log_det(), rtol=1e-10)
+
+
+def test_a_sketch_as_wide_as_the_rank_is_exact_in_every_operation():
+    structure = LowRankCurvature(rank=N * K)
+    kept = ready(structure)
+    expected = MATRIX + np.diag(TAU)
+    covariance = structure.covariance(kept, FACTOR, TAU)
+    inverse = np.linalg.inv(expected)
+    np.testing.assert_allclose(covariance.dense(), inverse, atol=1e-9)
+    np.testing.assert_allclose(covariance.variance(), np.diag(inverse), rtol=1e-8)
+    np.testing.assert_allclose(covariance.log_det(), np.linalg.slogdet(inverse)[1], rtol=1e-9)
+    root = np.asarray(jax.vmap(covariance.sqrt, out_axes=1)(np.eye(TAU.size)))
+    np.testing.assert_allclose(root @ root.T, inverse, atol=1e-9)
+    np.testing.assert_allclose(structure.diagonal(kept, FACTOR), np.diag(MATRIX), rtol=1e-8)
+
+    def by_hand(factor, tau):
+        matrix = jnp.tensordot(factor, dense(net, PARAMS, X, ROOT, WEIGHT), 1) + jnp.diag(tau)
+        return jnp.linalg.slogdet(matrix)[1]
+
+    found = jax.value_and_grad(structure.log_det, (1, 2))(kept, FACTOR, TAU)
+    wanted = jax.value_and_grad(by_hand, (0, 1))(FACTOR, TAU)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-7), found, wanted)
+
+
+def test_a_narrow_sketch_keeps_most_of_the_matrix_and_never_more():
+    values = np.concatenate([[400, 90, 30.0], np.full(9, 0.01)])
+    vectors = np.linalg.qr(RNG.normal(size=(12, 12)))[0]
+    rows = np.sqrt(values)[:, None] * vectors.T
+    weight, unit = np.ones(12), np.ones((12, 1, 1, 1))
+    expected = rows.T @ rows
+
+    def linear(params, x):
+        return (x @ params)[:, None]
+
+    structure = LowRankCurvature(rank=5)
+    kept = ready(structure, linear, np.zeros(12), rows, unit, weight)
+    found = np.asarray(kept.root(np.ones(1)))
+    left = expected - found @ found.T
+    assert np.linalg.eigvalsh(left).min() > -1e-9
+    assert np.trace(left) < 12 * 0.01 * 2
+
+
+@pytest.mark.parametrize("structure", [FullCurvature(), LowRankCurvature(5), KRONECKER])
+def test_batches_add_up(monkeypatch, structure):
+    whole = structure.sums(net, PARAMS, X, ROOT, WEIGHT)
+    parts = [structure.sums(net, PARAMS, X[r], ROOT[r], WEIGHT[r]) for r in (slice(4), slice(4, 9))]
+    monkeypatch.setattr(curvature, "TILE_BYTES", 8 * 30 * 2 * 2)
+    for other in (jax.tree.map(jnp.add, *parts), structure.sums(net, PARAMS, X, ROOT, WEIGHT)):
+        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-10), other, whole)
 
 
 def test_outputs_need_no_jacobian_of_the_weights():

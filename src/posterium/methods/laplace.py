@@ -25,7 +25,12 @@ from posterium.model.prior import LOG_2PI
 from posterium.model.weights import Weights
 from posterium.numerics import curvature, structures, trees
 from posterium.numerics.operators import Covariance
-from posterium.numerics.structures import DiagonalCurvature, FullCurvature, Structure
+from posterium.numerics.structures import (
+    DiagonalCurvature,
+    FullCurvature,
+    KroneckerCurvature,
+    Structure,
+)
 from posterium.phases.descent import Descent, Optimiser, as_weights
 from posterium.phases.hold import hold
 from posterium.posterior.fit import Verdict
@@ -76,8 +81,9 @@ class Laplace:
     ----------
     structure
         ``"full"`` (p x p numbers, for up to some thousand weights); ``"kronecker"`` (two matrices
-        for every matrix of weights, for networks of any usual size); ``"diagonal"``; or a record,
-        such as `KroneckerCurvature(sharing="reduce")`.
+        for every matrix of weights, for networks of any usual size); ``"low_rank"`` (p x 100);
+        ``"diagonal"``; or a record with settings, such as `KroneckerCurvature(sharing="reduce")` or
+        `LowRankCurvature(rank=20)`.
     curvature
         ``"ggn"``: generalised Gauss-Newton with the expected Fisher information, never indefinite;
         ``"empirical"``: outer products of the gradients at the observed targets, cheaper and
@@ -145,8 +151,8 @@ class Laplace:
         """Return in how many batches of how many rows one pass goes; `entries` a Jacobian has."""
         if isinstance(data, Stream):
             return data.per_epoch, None
-        cheap = not isinstance(self._structure(), FullCurvature) and self.curvature != "hessian"
-        rows = self.batch_size or max(1, STEP_WORK // (entries if cheap else entries**2))
+        work = entries**2 if self.curvature == "hessian" else self._structure().work(entries)
+        rows = self.batch_size or max(1, STEP_WORK // work)
         if rows >= len(data.x):
             return 1, None
         return math.ceil(len(data.x) / rows), rows
@@ -197,13 +203,16 @@ def _refuse_prior(model: Model, shapes: Any, structure: Structure) -> None:
     if isinstance(structure, FullCurvature | DiagonalCurvature):
         return
     zeros = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes)
+    one = isinstance(structure, KroneckerCurvature)
     for path, leaf in trees.flatten(model.prior.precision_of(zeros)).items():
         values = np.asarray(leaf)
-        if values.size and not values.min() == values.max() > 0:
-            found = "0" if values.min() == values.max() else "several"
+        if values.size and (values.min() <= 0 or (one and values.min() < values.max())):
+            found = "0" if values.min() <= 0 else "several"
+            expected = "one prior precision above 0 for all weights of an array"
             raise ValueError(
-                f"This structure expects one prior precision above 0 for all weights of an array; "
-                f"{path} has {found}. Change the prior, or use structure='diagonal'."
+                f"{type(structure).__name__} expects "
+                f"{expected if one else 'prior precisions above 0'}; {path} has {found}. "
+                "Change the prior, or use structure='diagonal'."
             )
 
 

@@ -5,8 +5,9 @@ the Jacobian of the outputs, R a square root of the loss' curvature in them and 
 each counted by a factor c (the precision of an output's noise) that may still move. The precision
 of the weights is C + diag(tau).
 
-A structure is a record with `sums` (of a batch, added up leaf by leaf), `prepare` (once, after the
-last batch), and then `covariance`, `log_det` and `diagonal` at any factors and any tau.
+A structure is a record with `work` (what a row costs), `sums` (of a batch, added up leaf by leaf),
+`prepare` (once, after the last batch), and then `covariance`, `log_det` and `diagonal` at any
+factors and any tau.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
 
 from posterium._struct import static, struct
 from posterium.numerics import curvature, kronecker, trees
@@ -22,6 +24,7 @@ from posterium.numerics.operators import (
     Diagonal,
     KroneckerBlock,
     KroneckerCovariance,
+    LowRankCovariance,
     from_precision,
 )
 
@@ -31,6 +34,10 @@ Function = Callable[[Any, Any], jax.Array]
 
 class Structure(Protocol):
     """What is kept of the curvature."""
+
+    def work(self, entries: int) -> int:
+        """Return about how many multiplications a row takes whose Jacobian has so many entries."""
+        ...
 
     def sums(self, f: Function, params: Any, x: Any, root: jax.Array, weight: jax.Array) -> Any:
         """Return the curvature summed over the rows of a batch: a pytree to be added up.
@@ -105,6 +112,9 @@ class FullCurvature(_Entries):
 
     letters = "n,ngrp,ngrq->gpq"
 
+    def work(self, entries: int) -> int:
+        return entries**2
+
     def precision(self, ready: jax.Array, factor: jax.Array, tau: jax.Array) -> jax.Array:
         """Return the precision, (p, p)."""
         return jnp.tensordot(factor, ready, 1) + jnp.diag(tau)
@@ -125,6 +135,9 @@ class DiagonalCurvature(_Entries):
     """The p entries of the diagonal."""
 
     letters = "n,ngrp,ngrp->gp"
+
+    def work(self, entries: int) -> int:
+        return entries
 
     def precision(self, ready: jax.Array, factor: jax.Array, tau: jax.Array) -> jax.Array:
         """Return the diagonal of the precision, (p,)."""
@@ -229,6 +242,9 @@ class KroneckerCurvature:
             known = " or ".join(map(repr, kronecker.SHARING))
             raise ValueError(f"sharing must be {known}; got {self.sharing!r}.")
 
+    def work(self, entries: int) -> int:
+        return entries
+
     def sums(self, f: Function, params: Any, x: Any, root: jax.Array, weight: jax.Array) -> Any:
         def of_group(root: jax.Array) -> kronecker.Factors:
             return kronecker.factors(f, params, x, root, weight, sharing=self.sharing)
@@ -273,9 +289,108 @@ def _spectrum(block: kronecker.Block, entries: jax.Array) -> Spectrum:
     )
 
 
+@struct
+class Sketch:
+    """What a matrix H makes of a random one, Omega, for each group.
+
+    Parameters
+    ----------
+    image
+        H Omega, (g, p, q).
+    core
+        Omega^T H Omega, (g, q, q).
+    """
+
+    image: jax.Array
+    core: jax.Array
+
+    def root(self, factor: jax.Array) -> jax.Array:
+        """Return F (p, q) with F F^T the part of H that was seen: its Nystrom approximation.
+
+        Rounding makes a core of lower rank indefinite; what is added is of its size.
+        """
+        core = jnp.tensordot(factor, self.core, 1)
+        shift = 4 * jnp.finfo(core.dtype).eps * jnp.trace(core)
+        lower = jnp.linalg.cholesky(0.5 * (core + core.T) + shift * jnp.eye(len(core)))
+        image = jnp.tensordot(factor, self.image, 1)
+        return solve_triangular(lower, image.T, lower=True).T
+
+
+@struct
+class LowRankCurvature:
+    """A matrix of low rank, found in one pass by a random sketch (Tropp et al. 2017).
+
+    It is exact where the rank of the curvature, at most the number of rows times outputs, does not
+    exceed `rank`; what is left out makes the Gaussian wider.
+
+    Parameters
+    ----------
+    rank
+        Columns q of the sketch; p x q numbers are kept for each output with a noise of its own.
+    seed
+        Of the sketch.
+    """
+
+    rank: int = static(default=100)
+    seed: int = static(default=0)
+
+    def __post_init__(self) -> None:
+        if self.rank < 1:
+            raise ValueError(f"rank must be at least 1; got {self.rank}.")
+
+    def work(self, entries: int) -> int:
+        return entries * self.rank
+
+    def _omega(self, size: int, dtype: Any) -> jax.Array:
+        """Return the random matrix, (p, q), of entries 1 and -1."""
+        shape = size, min(self.rank, size)
+        return jax.random.rademacher(jax.random.key(self.seed), shape, dtype)
+
+    def sums(
+        self, f: Function, params: Any, x: Any, root: jax.Array, weight: jax.Array
+    ) -> jax.Array:
+        vector, unravel = trees.ravel(params)
+        omega = self._omega(vector.size, vector.dtype)
+
+        def of_tile(rows: Any) -> jax.Array:
+            (x, root), weight = rows
+            out, push = jax.linearize(lambda v: f(unravel(v), x), vector)
+            back = jax.linear_transpose(push, vector)
+
+            def column(direction: jax.Array) -> jax.Array:
+                seen = jnp.einsum("nkgr,nk->ngr", root, push(direction)) * weight[:, None, None]
+                pushed = jnp.einsum("nkgr,ngr->gnk", root, seen).astype(out.dtype)
+                return jax.vmap(lambda u: back(u)[0])(pushed)
+
+            columns = jax.lax.map(column, omega.T, batch_size=curvature.TANGENTS)
+            return jnp.moveaxis(columns, 0, -1)
+
+        tile = curvature.tile_rows(len(weight), 1, vector.size, vector.dtype.itemsize)
+        return curvature.sum_tiles(of_tile, ((x, root), weight), tile)
+
+    def prepare(self, sums: jax.Array, f: Function, params: Any, x: Any) -> Sketch:
+        omega = self._omega(sums.shape[1], sums.dtype)
+        return Sketch(sums, jnp.einsum("pq,gpr->gqr", omega, sums))
+
+    def covariance(self, ready: Sketch, factor: jax.Array, tau: jax.Array) -> Covariance:
+        scale = 1 / jnp.sqrt(tau)
+        root = scale[:, None] * ready.root(factor)
+        values, vectors = jnp.linalg.eigh(root.T @ root)
+        return LowRankCovariance(scale, root @ vectors, jnp.maximum(values, 0))
+
+    def log_det(self, ready: Sketch, factor: jax.Array, tau: jax.Array) -> jax.Array:
+        root = ready.root(factor) / jnp.sqrt(tau)[:, None]
+        seen = jnp.linalg.slogdet(jnp.eye(root.shape[1]) + root.T @ root)[1]
+        return jnp.sum(jnp.log(tau)) + seen
+
+    def diagonal(self, ready: Sketch, factor: jax.Array) -> jax.Array:
+        return jnp.sum(ready.root(factor) ** 2, axis=1)
+
+
 NAMED: dict[str, Structure] = {
     "full": FullCurvature(),
-    "diagonal": DiagonalCurvature(),
     "kronecker": KroneckerCurvature(),
+    "low_rank": LowRankCurvature(),
+    "diagonal": DiagonalCurvature(),
 }
 """Structures by name, with their default settings."""
