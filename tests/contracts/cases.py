@@ -114,6 +114,12 @@ METHODS: dict[str, MethodCase] = {
     "ensemble": MethodCase(Ensemble(POLISHED, 2), ("Ensemble",), no_spread, mean_error=1e-4),
     "laplace": MethodCase(Laplace(), ("Laplace",)),
     "laplace diagonal": MethodCase(Laplace(structure="diagonal"), ("Laplace",), factorised),
+    "laplace kronecker": MethodCase(
+        Laplace(structure="kronecker", at=POLISHED), ("Laplace", "KroneckerCurvature")
+    ),
+    "laplace low rank": MethodCase(
+        Laplace(structure="low_rank", at=POLISHED), ("Laplace", "LowRankCurvature")
+    ),
     "vi": MethodCase(
         VI(steps=1500, noise="sigma_points", average=0.2), ("VI",), factorised, 0.02, 0.02
     ),

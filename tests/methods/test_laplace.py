@@ -121,7 +121,7 @@ def test_covariance_and_evidence_move_to_other_hyper_parameters_exactly(linear_f
         assert float(kept.log_evidence(moved)) == pytest.approx(evidence - away, abs=1e-8)
 
 
-@pytest.mark.parametrize("structure", ["full", "diagonal"])
+@pytest.mark.parametrize("structure", ["full", "diagonal", "kronecker", "low_rank"])
 def test_the_gradient_of_the_evidence_equals_differences(structure):
     prior = Normal({"layers": [learn(0.7), learn(np.array(1.9))]})
     model = Model(NET, prior, Gaussian(learn(NOISE, floor=1e-2)))
@@ -327,7 +327,7 @@ def test_the_search_leaves_the_prior_alone_and_estimates_the_noise_unless_held()
 def test_what_it_cannot_do_is_refused_with_the_way_out():
     with pytest.raises(ValueError, match=r"start=weights"):
         fit(KEY, LINEAR, DATA, Laplace(at=None))
-    with pytest.raises(ValueError, match="'diagonal' or 'kronecker'; got 'dense'"):
+    with pytest.raises(ValueError, match="'low_rank' or 'diagonal'; got 'dense'"):
         Laplace(structure="dense")
     with pytest.raises(ValueError, match="at least 1; got 0"):
         Laplace(batch_size=0)

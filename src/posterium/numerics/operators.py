@@ -57,6 +57,17 @@ class Covariance(abc.ABC):
 
         return jax.lax.map(one, x, batch_size=ROWS)
 
+    def marginals(
+        self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return f(params, x) and the diagonal of J S J^T of each row, both (n, k)."""
+
+        def one(x: Any) -> tuple[jax.Array, jax.Array]:
+            value, slopes = jacobian_row(f, params, x)
+            return value, jnp.diagonal(self.quadratic(slopes))
+
+        return jax.lax.map(one, x, batch_size=ROWS)
+
 
 def jacobian_row(
     f: Callable[[Any, Any], jax.Array], params: Any, x: Any
@@ -157,6 +168,14 @@ class KroneckerBlock:
         slopes = jnp.einsum("ti,kto->kio", inputs, gradients) * self.sd[None]
         return jnp.einsum("kio,lio->kl", slopes, slopes)
 
+    def marginals(self, inputs: jax.Array, gradients: jax.Array) -> jax.Array:
+        """Return the diagonal of `outputs`, (k,)."""
+        inputs, gradients = inputs @ self.left, gradients @ self.right
+        if len(inputs) == 1:
+            return gradients[:, 0] ** 2 @ (inputs[0] ** 2 @ self.sd**2)
+        slopes = jnp.einsum("ti,kto->kio", inputs, gradients) * self.sd[None]
+        return jnp.sum(slopes**2, axis=(1, 2))
+
 
 @struct
 class KroneckerCovariance(Covariance):
@@ -184,8 +203,7 @@ class KroneckerCovariance(Covariance):
         return draw
 
     def variance(self) -> jax.Array:
-        size = self.places.size + sum(block.entries.size for block in self.blocks)
-        found = jnp.zeros(size, self.sd.dtype).at[self.places].set(self.sd**2)
+        found = jnp.zeros_like(self.sd, shape=self.size()).at[self.places].set(self.sd**2)
         for block in self.blocks:
             own = block.left**2 @ block.sd**2 @ (block.right**2).T
             found = found.at[block.entries].set(own)
@@ -206,19 +224,32 @@ class KroneckerCovariance(Covariance):
         tapped = tap(f, params, x)
 
         def one(x: Any) -> tuple[jax.Array, jax.Array]:
-            return self._row(tapped, x)
+            out, pulled, rest = self._row(tapped, x)
+            return out, sum((block.outputs(a, g) for block, a, g in pulled), rest @ rest.T)
 
         return jax.lax.map(one, x, batch_size=ROWS)
 
-    def _row(self, tapped: Tapped, x: Any) -> tuple[jax.Array, jax.Array]:
+    def marginals(
+        self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any
+    ) -> tuple[jax.Array, jax.Array]:
+        tapped = tap(f, params, x)
+
+        def one(x: Any) -> tuple[jax.Array, jax.Array]:
+            out, pulled, rest = self._row(tapped, x)
+            parts = (block.marginals(a, g) for block, a, g in pulled)
+            return out, sum(parts, jnp.sum(rest**2, axis=1))
+
+        return jax.lax.map(one, x, batch_size=ROWS)
+
+    def _row(self, tapped: Tapped, x: Any) -> tuple[jax.Array, Any, jax.Array]:
+        """Return f at one row, each block with its inputs and gradients, and the rest's J sd."""
         out, inputs, back = tapped.pull(x)
         units = jnp.eye(out.size, dtype=out.dtype).reshape(-1, *out.shape)
         gradients, rest = jax.vmap(back)(units)
         slopes = [leaf.reshape(out.size, -1) for leaf in rest]
         slopes = jnp.concatenate([jnp.zeros((out.size, 0), out.dtype), *slopes], axis=1)
-        slopes = slopes * self.sd[None]
-        parts = zip(self.blocks, inputs, gradients, strict=True)
-        return out.ravel(), sum((b.outputs(a, g) for b, a, g in parts), slopes @ slopes.T)
+        pulled = zip(self.blocks, inputs, gradients, strict=True)
+        return out.ravel(), tuple(pulled), slopes * self.sd[None]
 
     def log_det(self) -> jax.Array:
         total = 2 * jnp.sum(jnp.log(self.sd))
@@ -230,7 +261,11 @@ class KroneckerCovariance(Covariance):
         return total
 
     def dense(self) -> jax.Array:
-        return self.quadratic(jnp.eye(self.variance().size, dtype=self.sd.dtype))
+        return self.quadratic(jnp.diag(jnp.ones_like(self.sd, shape=self.size())))
+
+    def size(self) -> int:
+        """Return the number of weights p."""
+        return self.places.size + sum(block.entries.size for block in self.blocks)
 
 
 @struct
@@ -270,4 +305,4 @@ class LowRankCovariance(Covariance):
         return 2 * jnp.sum(jnp.log(self.scale)) - jnp.sum(jnp.log1p(self.values))
 
     def dense(self) -> jax.Array:
-        return self.quadratic(jnp.eye(self.scale.size, dtype=self.scale.dtype))
+        return self.quadratic(jnp.diag(jnp.ones_like(self.scale)))

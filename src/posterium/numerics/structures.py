@@ -342,9 +342,10 @@ class LowRankCurvature:
         return entries * self.rank
 
     def _omega(self, size: int, dtype: Any) -> jax.Array:
-        """Return the random matrix, (p, q), of entries 1 and -1."""
-        shape = size, min(self.rank, size)
-        return jax.random.rademacher(jax.random.key(self.seed), shape, dtype)
+        """Return the random matrix (p, q); units where it would be square."""
+        if self.rank >= size:
+            return jnp.diag(jnp.ones(size, dtype))
+        return jax.random.normal(jax.random.key(self.seed), (size, self.rank), dtype)
 
     def sums(
         self, f: Function, params: Any, x: Any, root: jax.Array, weight: jax.Array
