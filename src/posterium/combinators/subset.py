@@ -1,26 +1,47 @@
 """Subset: a method on some of the weights, the others frozen where another method put them.
 
 The last layer alone makes a network linear in what is uncertain (Snoek et al. 2015; Daxberger et
-al. 2021); any globs over the paths of the weights choose a subset.
+al. 2021a); any globs over the paths of the weights choose a subset, or those single weights are
+taken whose variance is largest (Daxberger et al. 2021b).
 """
 
 from typing import Any, ClassVar
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from posterium._struct import replace, static, struct
 from posterium.driver.protocol import NO_BATCHES, Info, Phase
+from posterium.methods.laplace import Laplace
 from posterium.methods.map import MAP
 from posterium.model import hyper
 from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
+from posterium.model.subnetwork import subnetwork
 from posterium.model.subset import chosen, matching, restricted
 from posterium.model.weights import Weights
 from posterium.numerics import trees
 from posterium.phases.descent import as_weights
 from posterium.phases.hold import hold
 from posterium.posterior.fit import Fit
+
+
+@struct
+class LargestVariance:
+    """Choose the weights of largest posterior variance, by a diagonal Laplace approximation.
+
+    Parameters
+    ----------
+    count
+        How many.
+    """
+
+    count: int = static()
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ValueError(f"count must be at least 1; got {self.count}.")
 
 
 @struct
@@ -38,7 +59,7 @@ class Subset:
     paths
         Globs over the paths of the weights, such as ``"layers/2/*"`` or several in a tuple;
         ``"last_layer"``, those in which the outputs are affine: found by following what the
-        network computes, for any network and by no name.
+        network computes, for any network and by no name; or `LargestVariance(count)`.
     rest
         What sets all weights first: a method such as `MAP()`, with the free hyper-parameters of
         the prior held; a `Fit` of one set of weights, whose likelihood's free hyper-parameters are
@@ -46,10 +67,12 @@ class Subset:
     """
 
     of: Any
-    paths: str | tuple[str, ...] = static(default="last_layer")
+    paths: Any = static(default="last_layer")
     rest: Any = MAP()
 
     def __post_init__(self) -> None:
+        if isinstance(self.paths, LargestVariance):
+            return
         if not isinstance(self.paths, str):
             object.__setattr__(self, "paths", tuple(self.paths))
         if not self.paths:
@@ -63,15 +86,21 @@ class Subset:
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         x = next(iter(data.batches()))[0] if isinstance(data, Stream) else data.x
         blank = _blank(model.network, x)
-        paths = matching(model.network, blank, x, self.paths)
-        inner = self.of.phases(restricted(model, blank, paths), data)
+        choice: Any = self.paths
+        if isinstance(choice, LargestVariance):
+            count = min(choice.count, trees.count(blank.params))
+            free = subnetwork(model, blank, np.arange(count))
+            between = (*Laplace("diagonal", at=None).phases(model, data), Select(count))
+        else:
+            choice = matching(model.network, blank, x, choice)
+            free, between = restricted(model, blank, choice), (Restrict(choice),)
+        inner = (*between, *self.of.phases(free, data))
         if self.rest is None:
-            return (Restrict(paths), *inner)
+            return (Begin(), *inner)
         if isinstance(self.rest, Fit):
-            return (Restrict(paths, *_taken_over(self.rest, model)), *inner)
+            return (Begin(*_taken_over(self.rest, model)), *inner)
         seen = replace(model, prior=hyper.fix(model.prior))
-        before = hold(self.rest.phases(seen, data), model, ("prior",))
-        return (*before, Restrict(paths), *inner)
+        return (*hold(self.rest.phases(seen, data), model, ("prior",)), *inner)
 
 
 def _blank(network: Any, x: Any) -> Weights:
@@ -97,26 +126,23 @@ def _taken_over(fit: Fit, model: Model) -> tuple[Weights, tuple[Any, ...]]:
 
 
 @struct
-class Restrict(Phase):
-    """Freeze all weights but some.
+class Begin(Phase):
+    """Take all weights as they were given.
 
     Parameters
     ----------
-    paths
-        Paths of the weights that stay free.
     weights
-        All weights, or None for what the phase before ended with.
+        All weights, or None for those the fit was started with.
     raws
         Unconstrained coordinates of the likelihood's free hyper-parameters; None leaves them.
     """
 
-    paths: tuple[str, ...] = static()
     weights: Weights | None = None
     raws: tuple[Any, ...] | None = None
 
     steps: ClassVar[int] = 1
     batch_size: ClassVar[int] = NO_BATCHES
-    name: ClassVar[str] = "restrict"
+    name: ClassVar[str] = "begin"
 
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Weights:
         given = start if self.weights is None else self.weights
@@ -134,5 +160,60 @@ class Restrict(Phase):
         if self.raws is not None:
             raws = trees.cast(self.raws, data.weight.dtype)
             model = replace(model, likelihood=hyper.fill(model.likelihood, raws))
+        return state, model
+
+
+@struct
+class Restrict(Phase):
+    """Freeze all weights but those at some paths.
+
+    Parameters
+    ----------
+    paths
+        Paths of the weights that stay free.
+    """
+
+    paths: tuple[str, ...] = static()
+
+    steps: ClassVar[int] = 1
+    batch_size: ClassVar[int] = NO_BATCHES
+    name: ClassVar[str] = "restrict"
+
+    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Weights:
+        return as_weights(start)
+
+    def step(self, key: jax.Array, state: Weights, model: Model, batch: Batch) -> tuple[Any, Info]:
+        return state, {}
+
+    def end(self, state: Weights, kept: Any, model: Model, data: Data) -> tuple[Weights, Model]:
         free = replace(state, params=chosen(state.params, self.paths))
         return free, restricted(model, state, self.paths)
+
+
+@struct
+class Select(Phase):
+    """Freeze all weights but those of largest variance under a Gaussian.
+
+    Parameters
+    ----------
+    count
+        How many stay free.
+    """
+
+    count: int = static()
+
+    steps: ClassVar[int] = 1
+    batch_size: ClassVar[int] = NO_BATCHES
+    name: ClassVar[str] = "select"
+
+    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> tuple[Weights, Any]:
+        largest = jax.lax.top_k(start.covariance.variance(), self.count)[1]
+        return start.mode(), jnp.sort(largest)
+
+    def step(self, key: jax.Array, state: Any, model: Model, batch: Batch) -> tuple[Any, Info]:
+        return state, {}
+
+    def end(self, state: Any, kept: Any, model: Model, data: Data) -> tuple[Weights, Model]:
+        weights, places = state
+        model = subnetwork(model, weights, places)
+        return model.network.restrict(weights), model

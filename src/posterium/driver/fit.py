@@ -118,16 +118,19 @@ class Run:
     def all(self, method: Method, model: Model, start: Any) -> Fit:
         """Run the phases one after another, from where the journal stands.
 
-        Of a phase that comes round again, the last verdict counts.
+        Of a phase that comes round again, the last verdict counts; one that had nothing to do
+        leaves no record.
         """
         info: dict[str, Any] = {}
         verdicts: dict[str, Verdict] = {}
         used = 1
         for number, phase in enumerate(method.phases(model, self.data)):
             record, verdict, start, model = self.one(number, phase, model, start)
+            used = max(used, devices.count_for(phase.members))
+            if record and not any(map(len, record.values())):
+                continue
             name = phase.name if phase.name not in info else f"{phase.name}_{number + 1}"
             info[name] = record
-            used = max(used, devices.count_for(phase.members))
             verdicts[phase.name] = verdict
         _, start, model = self.journal.chapter(number + 1, None, (None, start, model)).position
         posterior, model = trees.to_numpy((start, model))

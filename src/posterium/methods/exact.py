@@ -21,7 +21,7 @@ from posterium.model.data import Batch, Data, Stream
 from posterium.model.features import Linear
 from posterium.model.likelihood import Gaussian
 from posterium.model.model import Model
-from posterium.model.prior import Flat, Normal
+from posterium.model.prior import LOG_2PI, Flat, Normal
 from posterium.model.weights import Weights
 from posterium.numerics import regression
 from posterium.numerics.operators import Full
@@ -212,6 +212,18 @@ class LinearCurvature:
             return regression.log_evidence(features, target, precision, noise, self.count)
 
         return jnp.sum(jax.vmap(one)(*by_output)) + hyper.log_prior(model)
+
+    def covariance(self, model: Model) -> Full:
+        """Return the covariance of the weights at the hyper-parameters of a model."""
+        return self.posterior(model).covariance
+
+    def log_likelihood(self, model: Model) -> jax.Array:
+        """Return the log likelihood in nats at the mean, which stands in its derivatives."""
+        features, targets, _, noise = self._problem(model)
+        mean = self.posterior(model).mean.params["coefficients"]
+        residual = targets - jax.lax.stop_gradient(features @ mean).T
+        squares = jnp.sum(residual**2, axis=1) / noise**2
+        return -jnp.sum(0.5 * squares + self.count * (jnp.log(noise) + 0.5 * LOG_2PI))
 
     def posterior(self, model: Model) -> GaussianPosterior:
         """Return the posterior at the hyper-parameters of a model."""
