@@ -60,6 +60,7 @@ _HOME = {
     "Evidence": "combinators.evidence",
     "StartFrom": "combinators.start",
     "Subset": "combinators.subset",
+    "LargestVariance": "combinators.subset",
 }
 
 __all__ = [*_HOME, "__version__"]

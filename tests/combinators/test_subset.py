@@ -10,6 +10,7 @@ from posterium import (
     MAP,
     MLP,
     Ensemble,
+    Flat,
     Functions,
     Gaussian,
     Linear,
@@ -22,9 +23,10 @@ from posterium import (
     predict,
     save,
 )
-from posterium.combinators.subset import Subset
+from posterium.combinators.subset import LargestVariance, Subset
 from posterium.methods.laplace import Laplace
 from posterium.model.subset import RestrictedPrior, matching
+from posterium.numerics import trees
 
 COMPILED: list[float] = []
 jax.monitoring.register_event_duration_secs_listener(
@@ -221,3 +223,37 @@ def test_patterns_go_beside_the_last_layer():
         "layers/1/bias",
         "layers/1/kernel",
     )
+
+
+def test_the_weights_of_largest_variance_get_the_full_covariance_of_their_own(tmp_path):
+    whole = fit(KEY, MODEL, DATA, Laplace(at=None), start=WEIGHTS)
+    with jax.enable_x64(True):
+        precision = np.asarray(whole.posterior.curvature.precision(whole.model))
+    places = np.sort(np.argsort(-1 / np.diag(precision))[:6])
+    method = Subset(Laplace(at=None), LargestVariance(6), rest=None)
+    found = fit(KEY, MODEL, DATA, method, start=WEIGHTS)
+    np.testing.assert_array_equal(found.model.network.places, places)
+    vector = np.asarray(trees.vector(WEIGHTS.params))
+    np.testing.assert_allclose(found.posterior.mean.params["entries"], vector[places], rtol=1e-6)
+    own = np.linalg.inv(precision[np.ix_(places, places)])
+    np.testing.assert_allclose(found.posterior.covariance.dense(), own, rtol=1e-8)
+    prior = 0.3 * np.repeat([1, 2, 1, 4], [4, 8, 1, 4])[places]
+    log_prior = 0.5 * np.sum(np.log(prior / (2 * np.pi)) - prior * vector[places] ** 2)
+    fitted = np.asarray(NET.apply(WEIGHTS, X)[0])
+    log_likelihood = -0.5 * np.sum(((Y - fitted) / NOISE) ** 2 + np.log(2 * np.pi * NOISE**2))
+    evidence = log_prior + log_likelihood + 0.5 * np.linalg.slogdet(2 * np.pi * own)[1]
+    assert found.log_evidence == pytest.approx(evidence, abs=1e-4)
+    assert "6 of its 17 weights" in str(found)
+    save(found, tmp_path / "m.posterium")
+    again = load(tmp_path / "m.posterium")
+    np.testing.assert_array_equal(predict(KEY, again, X).sd, predict(KEY, found, X).sd)
+
+
+def test_more_weights_than_there_are_is_all_of_them_and_other_priors_are_refused():
+    method = Subset(Laplace(at=None), LargestVariance(99), rest=SHORT)
+    found = fit(KEY, MODEL, DATA, method)
+    assert found.posterior.mean.params["entries"].shape == (17,)
+    with pytest.raises(ValueError, match="expects a Normal prior; got Flat"):
+        fit(KEY, Model(NET, Flat(), Gaussian(NOISE)), DATA, method)
+    with pytest.raises(ValueError, match="count must be at least 1; got 0"):
+        LargestVariance(0)

@@ -141,6 +141,11 @@ def test_a_saved_model_is_saved_again_to_the_same_bytes(tmp_path):
     assert isinstance(back.prior.precision, Learned)
 
 
+def test_a_path_in_the_place_of_the_fit_is_refused():
+    with pytest.raises(TypeError, match=r"Call save\(fit, path\)"):
+        save("model.posterium", {"a": 1})
+
+
 def test_a_file_is_not_overwritten_unless_asked(tmp_path):
     save(1, tmp_path / "file")
     with pytest.raises(FileExistsError, match="overwrite=True"):

@@ -49,6 +49,13 @@ class Prior(Protocol):
         ...
 
 
+def normal_term(values: jax.Array, precision: jax.Array) -> jax.Array:
+    """Return the summed log density of independent N(0, 1 / precision); flat where that is 0."""
+    proper = precision > 0
+    norm = jnp.where(proper, 0.5 * (jnp.log(jnp.where(proper, precision, 1)) - LOG_2PI), 0)
+    return jnp.sum(norm - 0.5 * precision * values**2)
+
+
 def total(terms: Any) -> jax.Array:
     """Sum the terms of a log density."""
     return sum(jax.tree.leaves(terms), jnp.zeros(()))
@@ -123,12 +130,7 @@ class Normal:
         return math.prod(INPUTS[kept](leaf.shape))
 
     def terms(self, params: Any) -> Any:
-        def term(leaf: jax.Array, precision: jax.Array) -> jax.Array:
-            proper = precision > 0
-            norm = jnp.where(proper, 0.5 * (jnp.log(jnp.where(proper, precision, 1)) - LOG_2PI), 0)
-            return jnp.sum(norm - 0.5 * precision * leaf**2)
-
-        return jax.tree.map(term, params, self.precision_of(params))
+        return jax.tree.map(normal_term, params, self.precision_of(params))
 
     def log_prob(self, params: Any) -> jax.Array:
         return total(self.terms(params))

@@ -6,7 +6,7 @@ Each is a record with `sqrt(z)` (a vector of unit normals to one with this covar
 
 import abc
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,9 @@ ROWS = 32
 
 class Covariance(abc.ABC):
     """A covariance matrix over p weights, (p, p), by what can be done with it."""
+
+    title: ClassVar[str]
+    """What its kind is called, in words."""
 
     @abc.abstractmethod
     def sqrt(self, z: jax.Array) -> jax.Array:
@@ -87,6 +90,8 @@ class Diagonal(Covariance):
 
     sd: jax.Array
 
+    title: ClassVar[str] = "diagonal"
+
     def sqrt(self, z: jax.Array) -> jax.Array:
         return self.sd * z
 
@@ -109,6 +114,8 @@ class Full(Covariance):
     """A dense covariance by any factor F (p, p) of it, S = F F^T."""
 
     factor: jax.Array
+
+    title: ClassVar[str] = "full"
 
     def sqrt(self, z: jax.Array) -> jax.Array:
         return self.factor @ z
@@ -194,6 +201,8 @@ class KroneckerCovariance(Covariance):
     blocks: tuple[KroneckerBlock, ...]
     sd: jax.Array
     places: jax.Array
+
+    title: ClassVar[str] = "Kronecker"
 
     def sqrt(self, z: jax.Array) -> jax.Array:
         draw = z.at[self.places].multiply(self.sd)
@@ -287,6 +296,8 @@ class LowRankCovariance(Covariance):
     scale: jax.Array
     basis: jax.Array
     values: jax.Array
+
+    title: ClassVar[str] = "low-rank"
 
     def sqrt(self, z: jax.Array) -> jax.Array:
         shrunk = 1 / jnp.sqrt(1 + self.values)

@@ -44,6 +44,11 @@ def save(value: Any, path: PathLike, *, overwrite: bool = False) -> None:
     likelihood of one's own it holds the numbers, and what they compute at four inputs made up
     within those ranges, by which `load` knows them again.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"The second argument is the path of a file; got a {type(path).__name__}. "
+            "Call save(fit, path)."
+        )
     if not overwrite and os.path.lexists(path):
         raise FileExistsError(f"{path} exists. Pass overwrite=True, or choose another name.")
     node, arrays = encode(value)

@@ -10,6 +10,7 @@ from posterium._struct import brief
 from posterium.model import hyper
 from posterium.model.likelihood import Bernoulli, Categorical, Gaussian, HeteroscedasticGaussian
 from posterium.model.prior import Flat, Normal
+from posterium.model.subnetwork import Subnetwork, SubnetworkPrior
 from posterium.model.subset import Restricted, RestrictedPrior
 from posterium.numerics import trees
 from posterium.posterior.posterior import GaussianPosterior, Mixture, Point, Samples
@@ -55,14 +56,14 @@ def _method(fit: Any) -> str:
 
 def _network(fit: Any, network: Any) -> str:
     count = _count(_one(fit.posterior).params)
-    if isinstance(network, Restricted):
+    if isinstance(network, Restricted | Subnetwork):
         whole = _count(network.frozen.params)
         return f"{brief(network.network)}, {count:,} of its {whole:,} weights"
     return f"{brief(network)}, {count:,} weights"
 
 
 def _part(record: Any) -> str:
-    if isinstance(record, RestrictedPrior):
+    if isinstance(record, RestrictedPrior | SubnetworkPrior):
         return _part(record.prior)
     words = WORDS.get(type(record))
     if words is None:
@@ -94,7 +95,7 @@ def _posterior(posterior: Any) -> str:
     if isinstance(posterior, Point):
         return "one set of weights"
     if isinstance(posterior, GaussianPosterior):
-        covariance = type(posterior.covariance).__name__.lower()
+        covariance = posterior.covariance.title
         how = "the linearised network" if posterior.how == "linear" else "draws"
         return f"a Gaussian with {covariance} covariance, predicted from by {how}"
     if isinstance(posterior, Samples):

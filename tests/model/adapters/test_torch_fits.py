@@ -47,7 +47,7 @@ def test_a_trained_module_becomes_bayesian_in_five_lines_with_no_training():
     for block in re.findall(r"^```py\n(.*?)^```", PAGE.read_text(), re.MULTILINE | re.DOTALL):
         exec(compile(block, str(PAGE), "exec"), space)
     module, found, predictive = space["module"], space["found"], space["predictive"]
-    assert set(found.info) == {"restrict", "curvature", "log_evidence"}
+    assert set(found.info) == {"begin", "restrict", "curvature", "log_evidence"}
     assert found.verdict.status == "ok"
     assert set(trees.flatten(found.posterior.mode().params)) == {"2/bias", "2/weight"}
     before = module(torch.tensor([[0.0], [4.0]])).detach()
