@@ -84,6 +84,7 @@ def test_weights_are_followed_through_moves_of_their_entries():
             lambda p, x: jnp.einsum("ni,bij->nbj", x, jnp.broadcast_to(p["w"], (3, 3, 3))),
             "repeated before its product",
         ),
+        (lambda p, x: jnp.tile(x, 2) @ jnp.tile(p["w"], (2, 1)), "repeated before its product"),
         (
             lambda p, x: jax.lax.cond(jnp.sum(0 * x) < 1, lambda w: x @ w, lambda w: x, p["w"]),
             "enters a branch",
@@ -98,6 +99,7 @@ def test_weights_are_followed_through_moves_of_their_entries():
         ),
         (lambda p, x: x @ p["w"].astype(int), "enters convert_element_type"),
         (lambda p, x: x @ round_through(p["w"]), "enters a function with its own derivative"),
+        (lambda p, x: x @ clipped(p["w"]), "enters a function with its own derivative"),
         (lambda p, x: x[:, 0] * 0 + jnp.arange(9.0)[None, :] @ p["w"].ravel(), "the same in every"),
     ],
 )
@@ -113,6 +115,15 @@ def test_what_has_no_rule_or_is_used_twice_is_one_draw_for_all_rows(f, reason):
 def round_through(w):
     """Round, with the derivative of the identity."""
     return jnp.round(w)
+
+
+@jax.custom_vjp
+def clipped(w):
+    """Return what comes, with a gradient within bounds."""
+    return 1.0 * w
+
+
+clipped.defvjp(lambda w: (w, None), lambda _, slope: (jnp.clip(slope, -1, 1),))
 
 
 round_through.defjvp(lambda primals, tangents: (jnp.round(primals[0]), tangents[0]))

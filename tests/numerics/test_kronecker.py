@@ -182,6 +182,40 @@ def test_what_differs_between_positions_is_no_bias():
     assert coverage.entries[0] == ("b", "plain", "is no entry a column of a product")
 
 
+@pytest.mark.parametrize(
+    ("f", "reason"),
+    [
+        (lambda p, x: x @ p["w"] + p["b"][:1], "is no entry a column of a product"),
+        (lambda p, x: (x @ p["w"])[:, :1] + p["b"][:1], "is added to a part of a product"),
+        (lambda p, x: jnp.tile(x @ p["w"], 2) + jnp.tile(p["b"], 2), "a part of a product"),
+        (lambda p, x: x @ p["w"] - p["b"], "enters sub"),
+        (lambda p, x: x @ p["w"] + jnp.exp(p["b"]), "enters exp"),
+    ],
+)
+def test_what_is_added_otherwise_is_no_bias_and_has_the_exact_diagonal(f, reason):
+    params, _ = nets.weights(0, w=(3, 2), b=(2,))
+    _, treatment, why = kronecker.layout(f, params, nets.inputs(1, 2, 3)).coverage.entries[0]
+    assert treatment == "plain"
+    assert reason in why
+    assert max(compare(f, nets.inputs(1, 1, 3), w=(3, 2), b=(2,))[1:]) < EXACT
+
+
+def test_a_bias_may_be_a_part_of_an_array():
+    def f(params, x):
+        return x @ params["w"] + params["b"][2:0:-1]
+
+    params, _ = nets.weights(0, w=(3, 2), b=(4,))
+    where = kronecker.layout(f, params, nets.inputs(1, 1, 3))
+    assert where.coverage.treatment("b") == "bias"
+    np.testing.assert_array_equal(where.entries[0][-1], [2, 1])
+    root = nets.inputs(9, 1, 2, 2)
+    full = gauss_newton(f, params, nets.inputs(1, 1, 3), root)
+    (block,) = kronecker.factors(f, params, nets.inputs(1, 1, 3), root).blocks
+    entries = where.entries[0].ravel()
+    assert np.abs(full[np.ix_(entries, entries)] - block.dense()).max() < EXACT
+    assert not full[[0, 3]].any()
+
+
 def test_several_outputs_and_unknown_ways_are_refused():
     params, x = {"w": jnp.ones((3, 2))}, jnp.ones((2, 3))
     with pytest.raises(ValueError, match="must return one array; it returned 2"):

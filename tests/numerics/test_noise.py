@@ -139,9 +139,15 @@ def linear_conv(params, x):
     return maps.reshape(x.shape[0], -1)
 
 
-@pytest.mark.parametrize("mode", ["local", "flipout"])
-def test_rows_are_uncorrelated_under_flipout_where_outputs_are_linear_in_the_noise(mode):
-    setting = case(linear_conv, nets.inputs(2, 2, 3, 3, 2), k=(2, 2, 2, 2))
+@pytest.mark.parametrize(
+    ("mode", "setting"),
+    [
+        ("local", case(linear_conv, nets.inputs(2, 2, 3, 3, 2), k=(2, 2, 2, 2))),
+        ("flipout", case(linear_conv, nets.inputs(2, 2, 3, 3, 2), k=(2, 2, 2, 2))),
+        ("flipout", case(lambda params, x: x @ params["k"], nets.inputs(3, 2, 3), k=(3, 2))),
+    ],
+)
+def test_rows_are_uncorrelated_under_flipout_where_outputs_are_linear_in_the_noise(mode, setting):
     found, coverage = sample(*setting, mode)
     assert coverage.treatment("k") == "flipout"
     values, errors = across(found)

@@ -28,7 +28,7 @@ from posterium.numerics.trees import flatten
 
 MOVES = frozenset(
     "broadcast_in_dim convert_element_type copy copy_p expand_dims name reshape rev slice squeeze "
-    "transpose".split()
+    "tile transpose".split()
 )
 """Operations of one operand that move, repeat or leave out entries, and do nothing else."""
 

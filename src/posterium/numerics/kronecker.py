@@ -69,6 +69,9 @@ class Factors:
 class Layout:
     """Where the weights of each block stand in the vector of all weights, `trees.vector`.
 
+    Weights that are nowhere, such as the rows of a matrix that are cut off before its product,
+    have a curvature of 0.
+
     Parameters
     ----------
     entries

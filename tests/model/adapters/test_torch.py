@@ -7,9 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from posterium import Gaussian, Model, Normal, Weights, from_torch
+from posterium import Gaussian, Model, Normal, Weights, describe_walk, from_torch
 from posterium._struct import replace
-from posterium.numerics import trees
+from posterium.numerics import gradients, trees
 
 torch = pytest.importorskip("torch", reason="needs torch: run by `make test-torch`")
 from tests.model.adapters.torch_nets import NETS, Attention, dense, made  # noqa: E402
@@ -351,6 +351,43 @@ def test_the_same_module_is_the_same_network_until_it_changes():
     with torch.no_grad():
         module[0].weight += 1
     assert from_torch(module) != second
+
+
+def test_weights_are_followed_through_a_transformer_layer():
+    network, x = from_torch(made("transformer")), NETS["transformer"][1]
+    noise, curvature = (describe_walk(network, x, use) for use in ("noise", "kronecker"))
+    layer = "encode/layers/0/"
+    matrices = ("self_attn/in_proj_weight", "self_attn/out_proj/weight", "linear1/weight")
+    for path in (*matrices, "linear2/weight"):
+        assert noise.treatment(layer + path) == "flipout"
+        assert curvature.treatment(layer + path) == "product"
+    for path in ("self_attn/in_proj_bias", "linear2/bias"):
+        assert noise.treatment(layer + path) == "per row"
+        assert curvature.treatment(layer + path) == "bias"
+    shared = {path for path, treatment, _ in noise.entries if treatment == "shared"}
+    assert shared == {"embed/weight", "place/weight"}
+
+
+@pytest.mark.parametrize("name", ["transformer", "convolutions", "GRU"])
+def test_gradients_of_rows_by_the_walk_are_those_of_torch(name):
+    module, x, network, weights = pretrained(name)
+    module.eval()
+
+    def loss(params, x):
+        f, _ = network.apply(replace(weights, params=params), x)
+        return (f**2).sum(1)
+
+    found = jax.jit(lambda x: gradients.per_row(loss, weights.params, x))(x)
+    norms = jax.jit(lambda x: gradients.squared_norms(loss, weights.params, x))(x)
+    found = trees.flatten(found)
+    for i in range(2):
+        module.zero_grad()
+        module(torch.tensor(x[i : i + 1])).square().sum().backward()
+        grads = {n.replace(".", "/"): p.grad.numpy() for n, p in module.named_parameters()}
+        size = max(abs(g).max() for g in grads.values())
+        for path, grad in grads.items():
+            assert np.allclose(found[path][i], grad, rtol=1e-4, atol=1e-5 * size)
+        assert np.isclose(norms[i], sum((g**2).sum() for g in grads.values()), rtol=1e-4)
 
 
 class Painter(nn.Module):
