@@ -1,6 +1,7 @@
 import jax
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from posterium import (
     MLP,
@@ -15,8 +16,11 @@ from posterium import (
     Weights,
     predict,
 )
+from posterium._struct import replace
 from posterium.numerics.operators import Diagonal, Full
+from posterium.posterior import predict as predict_module
 from posterium.posterior.posterior import Draw, GaussianPosterior, Mixture, Point, Samples
+from posterium.posterior.predict import ApproximationWarning, predict_by_draws
 
 RNG = np.random.default_rng(2)
 KEY = jax.random.key(7)
@@ -165,7 +169,8 @@ def test_fewer_draws_are_spread_over_the_chains():
         (np.zeros((3, 5)), {}, r"rows of shape \(5,\)"),
         (np.full((3, 2), np.nan), {}, r"row 0 \(counted from 0\)"),
         (np.full((3, 2), 2**31), {}, "at most 32 bits"),
-        (X, {"how": "probit"}, "'linear' or 'draws'; got 'probit'"),
+        (X, {"how": "mean"}, "'linear' or 'probit' or 'bridge' or 'draws'; got 'mean'"),
+        (X, {"how": "probit"}, r"by logits, Bernoulli\(\) or Categorical\(\); .* is Gaussian"),
         (X, {"how": "linear"}, "needs a Gaussian posterior"),
         (X, {"draws": 0}, "at least 1; got 0"),
         (X, {"draws": 2.5}, "at least 1; got 2.5"),
@@ -175,6 +180,93 @@ def test_fewer_draws_are_spread_over_the_chains():
 def test_unusable_arguments_are_refused(x, settings, said):
     with pytest.raises(ValueError, match=said):
         predict(KEY, MANY, x, **settings)
+
+
+def outputs_of(fitted, x):
+    """Return mean (n, c) and covariance (n, c, c) of the logits of `CLASSES`, by hand."""
+    design = np.column_stack([np.ones(len(x)), x]).astype(float)
+    jacobian = np.einsum("nd,kc->nkdc", design, np.eye(3)).reshape(len(x), 3, 9)
+    covariance = jacobian @ fitted.posterior.covariance.dense() @ np.swapaxes(jacobian, 1, 2)
+    return design @ fitted.posterior.mean.params["coefficients"], np.asarray(covariance)
+
+
+def test_the_probit_predictive_shrinks_each_logit_of_the_linearised_network():
+    mean, covariance = outputs_of(CLASSES, X[:20])
+    said = predict(KEY, CLASSES, X[:20], how="probit")
+    variance = np.diagonal(covariance, axis1=1, axis2=2)
+    expected = softmax(mean / np.sqrt(1 + np.pi / 8 * variance), axis=1)
+    np.testing.assert_allclose(said.probs, expected, rtol=1e-4)
+    np.testing.assert_array_equal(said.label, expected.argmax(1))
+    with pytest.raises(ValueError, match="Use how='linear' or how='bridge'"):
+        said.mutual_information  # noqa: B018
+
+
+def test_the_bridge_predictive_knows_the_mutual_information_in_closed_form():
+    near = replace(CLASSES.posterior, covariance=Diagonal(np.full(9, 0.1, np.float32)))
+    fit = fitted(near, CLASSES.model)
+    said = predict(KEY, fit, X[:20], how="bridge")
+    drawn = predict(KEY, fit, X[:20], draws=4000)
+    np.testing.assert_allclose(said.probs, drawn.probs, atol=0.01)
+    np.testing.assert_allclose(said.mutual_information, drawn.mutual_information, atol=2e-3)
+    assert (drawn.mutual_information > 2e-3).any()
+
+
+def test_rows_of_a_linearised_classifier_have_their_exact_laws():
+    mean, covariance = outputs_of(CLASSES, X[:8])
+    root = np.linalg.cholesky(covariance)
+    z = np.random.default_rng(0).normal(size=(200_000, 3))
+    exact = softmax(mean + np.einsum("nkl,sl->snk", root, z), axis=2)
+    (block,) = predict(KEY, CLASSES, X[:8], draws=4000).components()
+    found = np.exp(block.log_probs)
+    for power in (1, 2):
+        error = (exact**power).std(0) * np.sqrt(1 / 4000 + 1 / 200_000)
+        assert (np.abs((found**power).mean(0) - (exact**power).mean(0)) < 4.5 * error).all()
+    cross, truth = found[..., 0] * found[..., 1], exact[..., 0] * exact[..., 1]
+    assert (np.abs(cross.mean(0) - truth.mean(0)) < 4.5 * truth.std(0) / np.sqrt(4000)).all()
+
+
+def test_draw_number_i_does_not_depend_on_how_many_are_asked_for():
+    (few,), (many,) = (predict(KEY, CLASSES, X[:5], draws=s).components() for s in (3, 40))
+    np.testing.assert_allclose(few.log_probs, many.log_probs[:3], rtol=1e-5)
+
+
+def test_wide_outputs_are_drawn_by_their_weights(monkeypatch):
+    monkeypatch.setattr(predict_module, "WIDE", 2)
+    found, drawn = (ask(KEY, CLASSES, X[:9], draws=20) for ask in (predict, predict_by_draws))
+    np.testing.assert_array_equal(found.probs, drawn.probs)
+
+
+def test_members_of_a_mixture_are_each_linearised():
+    parts = jax.tree.map(
+        lambda a, b: np.stack([a, b]), CLASSES.posterior,
+        replace(CLASSES.posterior, mean=Weights({"coefficients": np.ones((3, 3), np.float32)})),
+    )  # fmt: skip
+    models = jax.tree.map(lambda a: np.stack([a, a]), CLASSES.model)
+    mixed = fitted(Mixture(parts, models), CLASSES.model)
+    for how in ("probit", "bridge"):
+        each = [
+            predict(KEY, fitted(part, CLASSES.model), X[:9], how=how).probs
+            for part in (mixed.posterior.member(0)[0], mixed.posterior.member(1)[0])
+        ]
+        said = predict(KEY, mixed, X[:9], how=how)
+        np.testing.assert_allclose(said.probs, np.mean(each, 0), rtol=1e-5)
+    (block,) = predict(KEY, mixed, X[:9], draws=30).components()
+    assert block.shape == (30, 9, 3)
+    assert np.abs(block.log_probs[:15] - block.log_probs[15:]).max() > 0.1
+
+
+def test_weights_drawn_for_the_network_itself_come_with_a_warning():
+    network = NETWORK.init(KEY, X)
+    weights = jax.tree.map(np.asarray, network)
+    size = sum(leaf.size for leaf in jax.tree.leaves(weights))
+    part = GaussianPosterior(weights, Diagonal(np.full(size, 0.1, np.float32)), "linear")
+    fit = fitted(part, Model(NETWORK, Normal(), Gaussian(np.float32(0.3))))
+    with pytest.warns(ApproximationWarning, match="Use how='linear'") as told:
+        predict(KEY, fit, X[:5], how="draws", draws=2)
+    assert [warning.filename for warning in told] == [__file__]
+    predict(KEY, fit, X[:5])
+    predict(KEY, fitted(replace(part, how="draws"), fit.model), X[:5], how="draws", draws=2)
+    predict(KEY, GAUSSIAN, X[:5], how="draws", draws=2)
 
 
 @pytest.mark.parametrize("key", [0, jax.random.split(KEY, 2)], ids=["a number", "two keys"])

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import numpy as np
-from scipy.special import entr
+from scipy.special import digamma, entr
 
 from posterium.numerics import mixtures
 
@@ -180,6 +180,10 @@ class ClassComponents:
         (s, n, c), in nats. Logarithms, since a probability below 1e-45 is 0 in float32 and a
         single such row makes a mean log score infinite. Their rounding is taken out in float64:
         each row is scaled to the sum 1.
+    spread
+        How far the probabilities of a draw are themselves uncertain, broadcast to (s, n, 1): one
+        over the sum of the concentrations of a Dirichlet distribution whose mean they are. 0: not
+        at all; NaN: not known, as of an average that was taken before.
 
     Raises
     ------
@@ -188,9 +192,10 @@ class ClassComponents:
     """
 
     log_probs: np.ndarray
+    spread: np.ndarray | float = 0.0
 
     def __post_init__(self) -> None:
-        """Check the field; it stays in the precision it came in."""
+        """Check the fields; the first stays in the precision it came in."""
         log_probs = np.asarray(self.log_probs)
         if log_probs.ndim != 3:
             raise ValueError(
@@ -198,6 +203,8 @@ class ClassComponents:
                 f"got {log_probs.shape}."
             )
         object.__setattr__(self, "log_probs", log_probs)
+        spread = np.asarray(self.spread, np.float64)
+        object.__setattr__(self, "spread", np.broadcast_to(spread, (*log_probs.shape[:2], 1)))
         total = _over_classes(np.exp(part) for part in np.moveaxis(log_probs, 2, 0))
         sound = np.abs(total - 1) <= 1e-3
         if not sound.all():
@@ -232,9 +239,27 @@ class ClassComponents:
         return _over_draws(self._scaled()[0])
 
     def expected_entropy(self) -> np.ndarray:
-        """Return the entropy of a draw averaged over draws, (n,), in nats."""
+        """Return the entropy of a draw averaged over draws, (n,), in nats.
+
+        Raises
+        ------
+        ValueError
+            Where the spread is not known.
+        """
+        spread = np.asarray(self.spread)[:, :, 0]
+        if np.isnan(spread).any():
+            raise ValueError(
+                "Expected draws of the probabilities, or how far they vary, for a split into "
+                "aleatoric and epistemic; how='probit' gives averages. Use how='linear' or "
+                "how='bridge'."
+            )
         probs, _ = self._scaled()
-        return _over_draws(_over_classes(entr(part) for part in np.moveaxis(probs, 2, 0)))
+        sure = _over_classes(entr(part) for part in np.moveaxis(probs, 2, 0))
+        if not spread.any():
+            return _over_draws(sure)
+        total = 1 / np.where(spread > 0, spread, 1.0)
+        inner = _over_classes(p * digamma(total * p + 1) for p in np.moveaxis(probs, 2, 0))
+        return _over_draws(np.where(spread > 0, digamma(total + 1) - inner, sure))
 
     def log_prob(self, y: np.ndarray) -> np.ndarray:
         """Return the log probability of each row's class index y (n,): (n,), in nats."""

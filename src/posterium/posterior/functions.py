@@ -1,4 +1,4 @@
-"""Functions of a posterior at inputs: drawn ones, or the network linearised at the mean.
+"""Functions of a posterior at inputs: drawn ones, or the law of the linearised network.
 
 Everything here is pure and works on one tile of rows.
 """
@@ -11,16 +11,17 @@ import jax.numpy as jnp
 
 from posterium._struct import replace
 from posterium.model.model import Model
-from posterium.numerics import trees
+from posterium.numerics import layers, trees
 from posterium.numerics.operators import ROWS, jacobian_row
+from posterium.posterior import links
 from posterium.posterior.posterior import GaussianPosterior, Mixture
 
-HOWS = ("linear", "draws")
+HOWS = ("linear", "probit", "bridge", "draws")
 LINEAR_DRAWS = "linear draws"
-"""Functions drawn from the linearised network, where "linear" would use a closed form."""
+"""The linearised network with drawn weights: functions that hold together over rows."""
 
 Parameters = tuple[jax.Array, ...]
-"""What a likelihood predicts: (mean, noise variance, function variance), or (log probs,)."""
+"""What a likelihood predicts: (mean, noise variance, function variance), or (log probs, spread)."""
 
 
 def default_how(posterior: Any) -> str:
@@ -39,23 +40,24 @@ def members(posterior: Any) -> int:
 
 def prepare(
     posterior: Any, model: Model, key: jax.Array, index: jax.Array, count: int, how: str
-) -> tuple[Any, Model]:
-    """Return what `parameters` needs of some draws, and their models: stacked functions.
+) -> tuple[Any, ...]:
+    """Return what `parameters` needs of some draws: stacked functions, and their models.
 
-    For draws these are weights, of the linearised network with the weights it is linearised at; for
-    its closed form the posteriors themselves. `index` holds the numbers of the draws of each
-    member.
+    For draws of weights these are weights, of the linearised network with the weights it is
+    linearised at; for all else the posteriors themselves, with a random key a draw. `index` holds
+    the numbers of the draws of each member.
     """
     if isinstance(posterior, Mixture):
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(posterior.size()))
 
-        def member(part: Any, model: Model, key: jax.Array) -> tuple[Any, Model]:
+        def member(part: Any, model: Model, key: jax.Array) -> tuple[Any, ...]:
             return prepare(part, model, key, index, count, how)
 
         stacked = jax.vmap(member)(posterior.parts, posterior.models, keys)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), stacked)
-    if in_closed_form(model, how):
-        return trees.stack((posterior, model), 1)
+    if how not in ("draws", LINEAR_DRAWS):
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
+        return trees.stack((posterior, model, keys), 1)
 
     def one(i: jax.Array) -> tuple[Any, Model]:
         draw = posterior.draw(key, i, count)
@@ -66,17 +68,21 @@ def prepare(
 
 
 def in_closed_form(model: Model, how: str) -> bool:
-    """Say whether a Gaussian over the linearised network's outputs is one over the target."""
-    return how == "linear" and model.likelihood.linear_mean
+    """Say whether a prediction needs no draws."""
+    return how in ("probit", "bridge") or (how == "linear" and model.likelihood.linear_mean)
 
 
-def parameters(functions: tuple[Any, Model], x: jax.Array, how: str) -> Parameters:
+def parameters(functions: tuple[Any, ...], x: jax.Array, how: str) -> Parameters:
     """Return what the likelihood predicts under each function at inputs x: (s, n, k) arrays."""
     if how == "draws":
         return jax.vmap(lambda weights, model: _drawn(weights, model, x))(*functions)
+    if how == LINEAR_DRAWS:
+        return jax.vmap(lambda pair, model: _tangent(pair, model, x))(*functions)
     if in_closed_form(functions[1], how):
-        return jax.vmap(lambda part, model: _closed(part, model, x))(*functions)
-    return jax.vmap(lambda pair, model: _tangent(pair, model, x))(*functions)
+        law = {"linear": _closed, "probit": _probit, "bridge": _bridge}[how]
+        return jax.vmap(lambda part, model: law(part, model, x))(*functions[:2])
+    found = jax.vmap(lambda part, model, keys: _by_rows(part, model, keys, x))(*functions)
+    return tuple(leaf.reshape(-1, *leaf.shape[2:]) for leaf in found)
 
 
 def _drawn(weights: Any, model: Model, x: jax.Array) -> Parameters:
@@ -98,16 +104,38 @@ def _tangent(pair: tuple[Any, Any], model: Model, x: jax.Array) -> Parameters:
 def _describe(model: Model, f: jax.Array) -> Parameters:
     """Return the parameters of the predictive distribution of one function."""
     if model.likelihood.task == "classification":
-        return (model.likelihood.log_probs(f),)
+        return model.likelihood.log_probs(f), jnp.zeros_like(f[:, :1])
     mean, variance = model.likelihood.moments(f)
     return mean, variance, jnp.zeros_like(mean)
 
 
+def _by_rows(part: GaussianPosterior, model: Model, keys: jax.Array, x: jax.Array) -> Parameters:
+    """Predict by draws of the linearised network's outputs, row by row, (s, n, k) arrays.
+
+    A draw takes one vector of normals for all rows through the symmetric root of each row's
+    covariance: every row has its exact law, and draws are smooth in x.
+    """
+    mean, covariance = linearised(part, model, x)
+    values, vectors = jnp.linalg.eigh(covariance)
+    root = (vectors * jnp.sqrt(jnp.maximum(values, 0))[:, None, :]) @ jnp.swapaxes(vectors, 1, 2)
+    z = jax.vmap(lambda key: jax.random.normal(key, mean.shape[1:], mean.dtype))(keys)
+    f = mean[None] + jnp.einsum("nkl,sl->snk", root, z)
+    return jax.vmap(lambda f: _describe(model, f))(f)
+
+
 def _closed(part: GaussianPosterior, model: Model, x: jax.Array) -> Parameters:
     """Predict from a Gaussian over f whose likelihood adds Gaussian noise."""
-    mean, covariance = linearised(part, model, x)
-    _, variance = model.likelihood.moments(mean)
-    return mean, variance, jnp.diagonal(covariance, axis1=1, axis2=2)
+    mean, variance = marginals(part, model, x)
+    return mean, model.likelihood.moments(mean)[1], variance
+
+
+def _probit(part: GaussianPosterior, model: Model, x: jax.Array) -> Parameters:
+    log_probs = links.probit(model.likelihood, *marginals(part, model, x))
+    return log_probs, jnp.full_like(log_probs[:, :1], jnp.nan)
+
+
+def _bridge(part: GaussianPosterior, model: Model, x: jax.Array) -> Parameters:
+    return links.bridge(model.likelihood, *linearised(part, model, x))
 
 
 def _function(part: GaussianPosterior, model: Model) -> Callable[[Any, jax.Array], jax.Array]:
@@ -121,6 +149,17 @@ def linearised(part: GaussianPosterior, model: Model, x: jax.Array) -> tuple[jax
     f(x) = f(x; m) + J(x) (w - m) with w from the posterior.
     """
     return part.covariance.outputs(_function(part, model), part.mean.params, x)
+
+
+def marginals(part: GaussianPosterior, model: Model, x: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return mean and variance of each output of the linearised network, both (n, k)."""
+    return part.covariance.marginals(_function(part, model), part.mean.params, x)
+
+
+def is_affine(part: GaussianPosterior, model: Model, x: Any) -> bool:
+    """Say whether the network's outputs are affine in its weights: then it is its linearisation."""
+    paths = trees.flatten(part.mean.params)
+    return set(layers.last_layer(_function(part, model), part.mean.params, x)) == set(paths)
 
 
 @jax.jit

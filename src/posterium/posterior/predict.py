@@ -7,6 +7,7 @@ is held at a time.
 
 import functools
 import math
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,10 +27,12 @@ from posterium.posterior.functions import (
     Parameters,
     default_how,
     in_closed_form,
+    is_affine,
     members,
     prepare,
 )
 from posterium.posterior.functions import parameters as predicted
+from posterium.posterior.links import LINKED
 from posterium.posterior.posterior import GaussianPosterior, Mixture
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
 
@@ -38,6 +41,12 @@ GROUP = 16
 MAX_BYTES = 2**28
 BLOCK_BYTES = 2**25
 """Blocks no larger than this are the quickest: their memory is used again by the next one."""
+WIDE = 64
+"""Outputs beyond which drawing weights is cheaper than the covariance of a row's outputs."""
+
+
+class ApproximationWarning(UserWarning):
+    """A prediction by a way in which the posterior is known to be a poor approximation."""
 
 
 def predict(
@@ -64,7 +73,11 @@ def predict(
         the posterior's own: 1 a point, 256 a Gaussian, at most 1,000 of a sampler.
     how
         ``"linear"``: the network linearised at the mean of a Gaussian posterior, exact for
-        models linear in their weights; ``"draws"``: Monte Carlo; None: as the method recommends.
+        models linear in their weights, in closed form where the noise is Gaussian and by draws of
+        each row's outputs elsewhere. ``"draws"``: draws of weights. For classes also, linearised
+        and without draws: ``"probit"``, the quickest and closest probabilities, which does not
+        know epistemic from aleatoric; ``"bridge"``, a Dirichlet distribution over them, which
+        does. None: as the method recommends.
     max_bytes
         What the predictions of all draws for one block of rows may take. It changes no bit.
 
@@ -77,10 +90,37 @@ def predict(
     """
     if not trees.is_key(key) or key.shape != ():
         raise TypeError(f"key must be one typed key, such as jax.random.key(0); got {key!r}.")
+    if how == "draws" and _leaves_region(fit, x):
+        warnings.warn(LEAVING, ApproximationWarning, stacklevel=2)
     how = how or default_how(fit.posterior)
     if how not in HOWS:
-        raise ValueError(f"how must be 'linear' or 'draws'; got {how!r}.")
+        raise ValueError(f"how must be {' or '.join(map(repr, HOWS))}; got {how!r}.")
+    likelihood = fit.model.likelihood
+    if how in ("probit", "bridge") and not isinstance(likelihood, LINKED):
+        raise ValueError(
+            f"how={how!r} is for classes by logits, Bernoulli() or Categorical(); the likelihood "
+            f"is {type(likelihood).__name__}. Use how='linear'."
+        )
     return _predictive(key, fit, x, draws, how, max_bytes)
+
+
+LEAVING = (
+    "how='draws' puts drawn weights into the network itself, but the width of this posterior is "
+    "that of the network linearised at its mean. Away from the mean the network is another, and "
+    "predictions are mostly poorer (Immer et al. 2021). Use how='linear'."
+)
+
+
+def _leaves_region(fit: Fit, x: Any) -> bool:
+    """Say whether drawn weights leave the region where the posterior approximates."""
+    part: Any = fit.posterior
+    model = fit.model
+    while isinstance(part, Mixture):
+        part, model = part.member(0)
+    if default_how(part) == "draws":
+        return False
+    with jax.enable_x64(fit.precision == "float64"):
+        return not is_affine(part, model, _inputs(x, fit)[:1])
 
 
 def predict_by_draws(
@@ -90,7 +130,7 @@ def predict_by_draws(
 
     Of a linearised network the functions are linearised too. Arguments are those of `predict`.
     """
-    how = LINEAR_DRAWS if default_how(fit.posterior) == "linear" else "draws"
+    how = "draws" if default_how(fit.posterior) == "draws" else LINEAR_DRAWS
     return _predictive(key, fit, x, draws, how, max_bytes)
 
 
@@ -105,7 +145,9 @@ def _predictive(
         tile = jax.ShapeDtypeStruct((1, TILE, *x.shape[1:]), x.dtype)
         shapes = _shapes(fit, key, tile, each, how)
     outputs = shapes[0].shape[2]
-    row_bytes = 8 * members(fit.posterior) * each * outputs * len(shapes)
+    if how == "linear" and outputs > WIDE and not in_closed_form(fit.model, how):
+        how = LINEAR_DRAWS
+    row_bytes = 8 * members(fit.posterior) * each * sum(part.shape[2] for part in shapes)
     if row_bytes * TILE > max_bytes:
         raise ValueError(
             f"{TILE} rows of {each} draws need {row_bytes * TILE:,} bytes; max_bytes is "
@@ -129,9 +171,9 @@ def draws_each(fit: Fit, draws: int | None, how: str) -> int:
     inner = fit.posterior
     while isinstance(inner, Mixture):
         inner = inner.parts
-    if how == "linear" and not isinstance(inner, GaussianPosterior):
+    if how != "draws" and not isinstance(inner, GaussianPosterior):
         raise ValueError(
-            f"how='linear' needs a Gaussian posterior; {fit.method} gives {type(inner).__name__}. "
+            f"how={how!r} needs a Gaussian posterior; {fit.method} gives {type(inner).__name__}. "
             "Use how='draws'."
         )
     if draws is not None and (isinstance(draws, bool) or int(draws) != draws or draws < 1):
@@ -181,13 +223,13 @@ def _tiles(
 
     The draws of each of m members come last, padded to whole groups: (t, 256, k, m, s).
     """
-    each, size = members(posterior), min(GROUP, count)
+    each, size = members(posterior), count if how == "linear" else min(GROUP, count)
     groups = math.ceil(count / size)
 
-    def drawn(group: jax.Array) -> tuple[Any, Model]:
+    def drawn(group: jax.Array) -> tuple[Any, ...]:
         return prepare(posterior, model, key, group * size + jnp.arange(size), count, how)
 
-    def one(functions: tuple[Any, Model], tile: jax.Array) -> Parameters:
+    def one(functions: tuple[Any, ...], tile: jax.Array) -> Parameters:
         found = predicted(functions, tile, how)
         split = (part.reshape(each, size, *part.shape[1:]) for part in found)
         return tuple(jnp.moveaxis(part, (0, 1), (2, 3)) for part in split)
