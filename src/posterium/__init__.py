@@ -58,6 +58,7 @@ _HOME = {
     "BayesianClassifier": "estimators",
     "Ensemble": "combinators.ensemble",
     "Evidence": "combinators.evidence",
+    "OnlineEvidence": "combinators.online",
     "StartFrom": "combinators.start",
     "Subset": "combinators.subset",
     "LargestVariance": "combinators.subset",

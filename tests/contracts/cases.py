@@ -27,6 +27,7 @@ from posterium import (
     Linear,
     Model,
     Normal,
+    OnlineEvidence,
     Polynomial,
     Subset,
     as_data,
@@ -107,6 +108,12 @@ MONTE_CARLO = {"mean_error": 5 / ESS**0.5, "variance_error": 5 * (2 / ESS) ** 0.
 METHODS: dict[str, MethodCase] = {
     "exact": MethodCase(Exact(), ("Exact",)),
     "evidence": MethodCase(Evidence(Exact()), ("Evidence",), model=FREE, known=False),
+    "online evidence": MethodCase(
+        OnlineEvidence(Laplace(at=MAP(steps=100, polish="newton")), every=10),
+        ("OnlineEvidence",),
+        model=FREE,
+        known=False,
+    ),
     "map": MethodCase(POLISHED, ("MAP",), no_spread, mean_error=1e-4),
     "mle": MethodCase(
         MLE(steps=1, polish="newton"), ("MLE",), no_spread, mean_error=1e-4, precision=0.0

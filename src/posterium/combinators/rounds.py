@@ -117,12 +117,14 @@ class Round(Around):
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> RoundState:
         if not isinstance(start, Going):
             start = Going(start, Progress.of(model, self.rounds))
-        return RoundState(self.of.init(key, model, self._seen(data), start.ended), start.progress)
+        data = blinded(data) if self.blind else data
+        return RoundState(self.of.init(key, model, data, start.ended), start.progress)
 
     def step(
         self, key: jax.Array, state: RoundState, model: Model, batch: Batch
     ) -> tuple[RoundState, Info]:
-        batch = replace(batch, part=self._seen(batch.part), whole=self._seen(batch.whole))
+        if self.blind:
+            batch = replace(batch, part=blinded(batch.part), whole=blinded(batch.whole))
         new, info = self.of.step(key, state.of, model, batch)
         return replace(state, of=new), info
 
@@ -136,14 +138,17 @@ class Round(Around):
         return self.of.broken(info)
 
     def end(self, state: RoundState, kept: Any, model: Model, data: Data) -> tuple[Going, Model]:
-        ended, model = self.of.end(state.of, kept, model, self._seen(data))
+        data = blinded(data) if self.blind else data
+        ended, model = self.of.end(state.of, kept, model, data)
         return Going(ended, state.progress), model
 
     def judge(self, info: dict[str, np.ndarray], ended: Going) -> Verdict:
         return Verdict() if idle(info) else self.of.judge(info, ended.ended)
 
-    def _seen(self, data: Data) -> Data:
-        return replace(data, validation=None) if self.blind else data
+
+def blinded(data: Data) -> Data:
+    """Return data without their validation rows."""
+    return replace(data, validation=None)
 
 
 def idle(info: dict[str, np.ndarray]) -> bool:

@@ -24,7 +24,7 @@ from posterium.model.model import Model
 from posterium.model.prior import LOG_2PI, Flat, Normal
 from posterium.model.weights import Weights
 from posterium.numerics import regression
-from posterium.numerics.operators import Full
+from posterium.numerics.operators import Covariance, Full
 from posterium.phases.descent import as_weights
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import GaussianPosterior
@@ -213,7 +213,7 @@ class LinearCurvature:
 
         return jnp.sum(jax.vmap(one)(*by_output)) + hyper.log_prior(model)
 
-    def covariance(self, model: Model) -> Full:
+    def covariance(self, model: Model) -> Covariance:
         """Return the covariance of the weights at the hyper-parameters of a model."""
         return self.posterior(model).covariance
 
