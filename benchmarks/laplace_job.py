@@ -17,8 +17,6 @@ WIDTHS = (64, 512, 512, 10)
 PRECISION = 1.0
 CASES = ("last layer", "kronecker")
 DRAWS = 100
-COMPARED = 64
-"""Rows at which the two sides' answers are compared."""
 
 
 def digits() -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -67,10 +67,8 @@ def main() -> None:
         steps["draws"] = draws
     clock = job.timed(steps, told.repeats)
     laplace = state["laplace"]
-    _, covariance = laplace._glm_predictive_distribution(every[: job.COMPARED])
-    variance = torch.diagonal(covariance, dim1=1, dim2=2).detach().numpy()
     evidence = float(laplace.log_marginal_likelihood())
-    np.savez(f"{told.folder}/peer.npz", variance=variance, probs=state["probs"].numpy())
+    np.savez(f"{told.folder}/peer.npz", probs=state["probs"].numpy())
     job.tell(import_s=seconds, glm_rows=len(asked), log_evidence=evidence, **clock)
 
 

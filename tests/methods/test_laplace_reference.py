@@ -42,6 +42,7 @@ CASES = [
     for structure in one["found"]
 ]
 REGRESSIONS = [case for case in CASES if case[0] == "regression"]
+CLASSIFICATIONS = [case for case in CASES if case[0] == "classification"]
 REFERENCES = Path(__file__).parents[3] / "shared" / "data" / "posteriordb"
 
 
@@ -129,6 +130,14 @@ def test_predictions_of_a_target_have_the_moments_of_that_law(pair):
     np.testing.assert_allclose(told.mean, stored["mean"], rtol=1e-6)
     np.testing.assert_allclose(told.epistemic_var, variance, rtol=1e-6)
     np.testing.assert_allclose(told.aleatoric_var, NOISE**2, rtol=1e-6)
+
+
+@pytest.mark.parametrize("pair", CLASSIFICATIONS, indirect=True, ids=case_id)
+def test_the_probit_predictive_of_classes_is_its_own(pair):
+    found, stored = pair
+    np.testing.assert_allclose(
+        predict(KEY, found, PROBE, how="probit").probs, stored["probit"], rtol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
