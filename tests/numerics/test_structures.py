@@ -41,7 +41,8 @@ def float64():
 
 
 def ready(structure, f=net, params=PARAMS, x=X, root=ROOT, weight=WEIGHT):
-    return structure.prepare(structure.sums(f, params, x, root, weight), f, params, x)
+    tau = np.ones(trees.count(params))
+    return structure.prepare(structure.sums(f, params, x, root, weight), f, params, x, tau)
 
 
 def dense(f, params, x, root, weight):

@@ -40,6 +40,8 @@ CURVATURES = ("ggn", "empirical", "hessian")
 HELD = {"prior": ("network", "prior"), "all": ("network", "prior", "likelihood")}
 STEP_WORK = 2**35
 """Multiplications a step, about a second: more rows are split into several steps."""
+TILE = 1024
+"""Rows whose gradients are summed at a time."""
 LARGEST_DECREMENT = 0.1
 """Nats that a Newton step may still gain at what counts as a mode."""
 
@@ -320,10 +322,8 @@ class Accumulate(Phase):
             diagonal = isinstance(self.structure, DiagonalCurvature)
             return *total, curvature.hessian(lambda v: loss(v, rows), vector, diagonal=diagonal)
 
-        k = jax.eval_shape(f, weights.params, data.x).shape[1]
-        tile = curvature.tile_rows(len(data.x), k, vector.size, vector.dtype.itemsize)
         rows = (data.x, data.y), data.weight
-        value, slope, weight, found = curvature.sum_tiles(of_tile, rows, tile)
+        value, slope, weight, found = curvature.sum_tiles(of_tile, rows, TILE)
         if self.curvature != "hessian":
             root = root_of(model, f(weights.params, data.x), data.y, self.curvature)
             found = self.structure.sums(f, weights.params, data.x, root, data.weight)
@@ -335,7 +335,9 @@ class Accumulate(Phase):
         scale = data.size / jnp.where(state.sums.weight > 0, state.sums.weight, 1)
         sums = jax.tree.map(lambda part: scale * part, state.sums)
         f = outputs_of(model, state.weights)
-        ready = self.structure.prepare(sums.curvature, f, state.weights.params, data.x)
+        params = state.weights.params
+        tau = trees.vector(model.prior.precision_of(params))
+        ready = self.structure.prepare(sums.curvature, f, params, data.x, tau)
         sums = replace(sums, curvature=None)
         found = LaplaceCurvature(state.weights, sums, ready, model, self.structure, self.curvature)
         covariance = found.covariance(model)

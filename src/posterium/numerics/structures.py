@@ -54,8 +54,8 @@ class Structure(Protocol):
         """
         ...
 
-    def prepare(self, sums: Any, f: Function, params: Any, x: Any) -> Any:
-        """Return what the methods below take: all that does not depend on factors and tau."""
+    def prepare(self, sums: Any, f: Function, params: Any, x: Any, tau: jax.Array) -> Any:
+        """Return what the methods below take, at any factors and tau; soonest at this tau."""
         ...
 
     def covariance(self, ready: Any, factor: jax.Array, tau: jax.Array) -> Covariance:
@@ -102,7 +102,9 @@ class _Entries:
         tile = curvature.tile_rows(len(weight), root[0, 0].size, size, root.dtype.itemsize)
         return curvature.sum_tiles(of_tile, ((x, root), weight), tile)
 
-    def prepare(self, sums: jax.Array, f: Function, params: Any, x: Any) -> jax.Array:
+    def prepare(
+        self, sums: jax.Array, f: Function, params: Any, x: Any, tau: jax.Array
+    ) -> jax.Array:
         return sums
 
 
@@ -155,7 +157,11 @@ class DiagonalCurvature(_Entries):
 
 @struct
 class Spectrum:
-    """A Kronecker block of a weight matrix (in, out), taken apart once.
+    r"""A Kronecker block :math:`a \otimes b` of a weight matrix (in, out), taken apart once.
+
+    All rows of the matrix have one tau but the last, which may be a bias: tau diag(1, ..., 1, r).
+    Eigenvalues are those at the ratio r of the model at hand; another one is a change of rank one
+    in each eigenspace of b.
 
     Parameters
     ----------
@@ -163,45 +169,68 @@ class Spectrum:
         Sum of a a^T over the rows' inputs, by their number, (in, in).
     b
         Sums of g g^T over the rows' gradients, (g, out, out).
-    inner, outer
-        Eigenvalues of a, and of b where there is one group, (out,).
-    last
-        Squared entries of the last input, which is 1 for a bias, in the eigenvectors of a, (in,).
+    ratio
+        The ratio r.
+    inner
+        Eigenvalues (in,) and eigenvectors (in, in) of a / sqrt(r) on both sides.
+    outer
+        Those of b where there is one group, else None.
     entries
         Where the entries stand in the vector of all weights, (in, out).
     """
 
     a: jax.Array
     b: jax.Array
-    inner: jax.Array
-    outer: jax.Array
-    last: jax.Array
+    ratio: jax.Array
+    inner: tuple[jax.Array, jax.Array]
+    outer: tuple[jax.Array, jax.Array] | None
     entries: jax.Array
 
-    def outer_at(self, factor: jax.Array) -> jax.Array:
-        """Return the eigenvalues of the sum over groups, (out,)."""
-        if len(self.b) == 1:
-            return factor[0] * self.outer
-        return jnp.maximum(jnp.linalg.eigvalsh(jnp.tensordot(factor, self.b, 1)), 0)
+    def outer_at(self, factor: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return eigenvalues (out,) and eigenvectors (out, out) of the sum over groups."""
+        if self.outer is not None:
+            return factor[0] * self.outer[0], self.outer[1]
+        return eigh(jnp.tensordot(factor, self.b, 1))
+
+    def precisions(self, tau: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return the tau of the matrix, and the ratio to it of its last row's."""
+        own = tau[self.entries[0, 0]]
+        return own, tau[self.entries[-1, 0]] / own
 
     def log_det(self, factor: jax.Array, tau: jax.Array) -> jax.Array:
-        """Return the log determinant of the block's precision.
-
-        All rows of the matrix have one tau but the last, a bias, whose own is a change of rank one
-        in each eigenspace of b: no eigenvalue is computed again.
-        """
-        own, bias = tau[self.entries[0, 0]], tau[self.entries[-1, 0]]
-        values = self.inner[:, None] * self.outer_at(factor)[None] + own
-        change = (bias - own) * jnp.sum(self.last[:, None] / values, axis=0)
-        return jnp.sum(jnp.log(values)) + jnp.sum(jnp.log1p(change))
+        """Return the log determinant of the block's precision: no eigenvalue is computed again."""
+        own, ratio = self.precisions(tau)
+        values = self.inner[0][:, None] * self.outer_at(factor)[0][None] + own
+        change = own * (ratio / self.ratio - 1) * (self.inner[1][-1] ** 2 @ (1 / values))
+        scale = self.entries.shape[1] * jnp.log(self.ratio)
+        return jnp.sum(jnp.log(values)) + jnp.sum(jnp.log1p(change)) + scale
 
     def block(self, factor: jax.Array, tau: jax.Array) -> KroneckerBlock:
         """Return the covariance of the block."""
-        root = jnp.sqrt(tau[self.entries[:, 0]])
-        inner, left = jnp.linalg.eigh(self.a / root[:, None] / root[None])
-        outer, right = jnp.linalg.eigh(jnp.tensordot(factor, self.b, 1))
-        values = jnp.maximum(inner, 0)[:, None] * jnp.maximum(outer, 0)[None] + 1
-        return KroneckerBlock(left / root[:, None], right, 1 / jnp.sqrt(values), self.entries)
+        own, ratio = self.precisions(tau)
+        inner, left = jax.lax.cond(
+            ratio == self.ratio, lambda: self.inner, lambda: whitened(self.a, ratio)
+        )
+        outer, right = self.outer_at(factor)
+        values = inner[:, None] * outer[None] + own
+        return KroneckerBlock(left / _last(left, ratio), right, 1 / jnp.sqrt(values), self.entries)
+
+
+def eigh(matrix: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return eigenvalues, without those that rounding makes negative, and eigenvectors."""
+    values, vectors = jnp.linalg.eigh(matrix)
+    return jnp.maximum(values, 0), vectors
+
+
+def whitened(a: jax.Array, ratio: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Take a matrix apart whose last row and column are divided by the root of a ratio."""
+    scale = _last(a, ratio)
+    return eigh(a / scale / scale.T)
+
+
+def _last(matrix: jax.Array, ratio: jax.Array) -> jax.Array:
+    """Return ones but for the root of a ratio at the end, (in, 1)."""
+    return jnp.ones_like(matrix[:, :1]).at[-1, 0].set(jnp.sqrt(ratio))
 
 
 @struct
@@ -251,10 +280,12 @@ class KroneckerCurvature:
 
         return jax.vmap(of_group, in_axes=2)(root)
 
-    def prepare(self, sums: Any, f: Function, params: Any, x: Any) -> KroneckerReady:
+    def prepare(
+        self, sums: Any, f: Function, params: Any, x: Any, tau: jax.Array
+    ) -> KroneckerReady:
         layout = kronecker.layout(f, params, x)
         pairs = zip(sums.blocks, layout.entries, strict=True)
-        blocks = tuple(_spectrum(block, jnp.asarray(entries)) for block, entries in pairs)
+        blocks = tuple(_spectrum(block, jnp.asarray(places), tau) for block, places in pairs)
         return KroneckerReady(blocks, sums.diagonal, jnp.asarray(layout.rest))
 
     def covariance(self, ready: KroneckerReady, factor: jax.Array, tau: jax.Array) -> Covariance:
@@ -277,16 +308,12 @@ class KroneckerCurvature:
         return found
 
 
-def _spectrum(block: kronecker.Block, entries: jax.Array) -> Spectrum:
+def _spectrum(block: kronecker.Block, entries: jax.Array, tau: jax.Array) -> Spectrum:
     """Take a block apart; its first factor is the same in all groups."""
-    count = jnp.where(block.count[0] > 0, block.count[0], 1)
-    a = block.a[0] / count
-    inner, vectors = jnp.linalg.eigh(a)
-    outer = jnp.linalg.eigvalsh(block.b[0])
-    zero = jnp.zeros((), a.dtype)
-    return Spectrum(
-        a, block.b, jnp.maximum(inner, zero), jnp.maximum(outer, zero), vectors[-1] ** 2, entries
-    )
+    a = block.a[0] / jnp.where(block.count[0] > 0, block.count[0], 1)
+    ratio = tau[entries[-1, 0]] / tau[entries[0, 0]]
+    outer = eigh(block.b[0]) if len(block.b) == 1 else None
+    return Spectrum(a, block.b, ratio, whitened(a, ratio), outer, entries)
 
 
 @struct
@@ -369,7 +396,7 @@ class LowRankCurvature:
         tile = curvature.tile_rows(len(weight), 1, vector.size, vector.dtype.itemsize)
         return curvature.sum_tiles(of_tile, ((x, root), weight), tile)
 
-    def prepare(self, sums: jax.Array, f: Function, params: Any, x: Any) -> Sketch:
+    def prepare(self, sums: jax.Array, f: Function, params: Any, x: Any, tau: jax.Array) -> Sketch:
         omega = self._omega(sums.shape[1], sums.dtype)
         return Sketch(sums, jnp.einsum("pq,gpr->gqr", omega, sums))
 
