@@ -280,21 +280,22 @@ class Ascent(Phase):
         """Return the parts of the bound in nats, and the network's new state.
 
         The parts: expected log likelihood, KL, and the log prior of free hyper-parameters; the
-        first by the unit normals z (s, p), the second too where it has no closed form.
+        first by the unit normals z (s, p), the second too where it has no closed form. Running
+        statistics move at the means, and draws take them as they run, as predictions do: under
+        statistics of their own, draws would fit data that they do not predict.
         """
         mean, raw, raws = moving
         here = hyper.fill(model, raws)
         covariance, log_det = self.family.covariance(raw), self.family.log_det(raw)
         _, unravel = trees.ravel(weights.params)
 
-        def one(z: jax.Array) -> tuple[jax.Array, jax.Array, Any]:
+        def one(z: jax.Array) -> tuple[jax.Array, jax.Array]:
             params = unravel(mean + covariance.sqrt(z))
-            _, log_likelihood, new = here.log_joint(
-                replace(weights, params=params), part, train=True
-            )
-            return log_likelihood, gaussian_log_prob(z, log_det) - here.prior.log_prob(params), new
+            _, log_likelihood, _ = here.log_joint(replace(weights, params=params), part)
+            return log_likelihood, gaussian_log_prob(z, log_det) - here.prior.log_prob(params)
 
-        log_likelihood, kl, new = jax.vmap(one)(z)
+        log_likelihood, kl = jax.vmap(one)(z)
+        _, new = here.network.apply(replace(weights, params=unravel(mean)), part.x, train=True)
         kl = jnp.mean(kl)
         if self.closed:
             at_mean = unravel(mean)
@@ -302,7 +303,7 @@ class Ascent(Phase):
             kl = gaussian_kl(
                 here.prior.log_prob(at_mean), precision, covariance.variance(), log_det
             )
-        return (jnp.mean(log_likelihood), kl, hyper.log_prior(here)), trees.index(new, 0)
+        return (jnp.mean(log_likelihood), kl, hyper.log_prior(here)), new
 
     def end(
         self, state: AscentState, kept: Any, model: Model, data: Data
