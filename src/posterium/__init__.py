@@ -37,6 +37,7 @@ _HOME = {
     "Fourier": "model.features",
     "Flat": "model.prior",
     "Normal": "model.prior",
+    "GaussianPrior": "model.gaussian_prior",
     "HalfNormal": "model.prior",
     "HalfCauchy": "model.prior",
     "precision_from_weight_decay": "model.prior",

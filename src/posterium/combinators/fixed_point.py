@@ -73,6 +73,8 @@ def _log_ratio(positive: jax.Array, negative: jax.Array, prior: jax.Array) -> ja
 
 def _squares(posterior: Any, model: Model) -> jax.Array:
     """Return half the squared weights times their precisions, by free precision of the prior."""
+    if not hyper.free(model.prior):
+        return jnp.zeros(0, trees.vector(posterior.mean.params).dtype)
     params = mean_at(posterior, model).params
 
     def squares(raws: Any) -> jax.Array:

@@ -11,10 +11,12 @@ import jax.numpy as jnp
 
 from posterium._struct import replace, static, struct, transient
 from posterium.model import hyper
+from posterium.model.gaussian_prior import GaussianPrior
 from posterium.model.model import Model
 from posterium.model.weights import Weights
 from posterium.numerics import trees
 from posterium.numerics.operators import Covariance
+from posterium.numerics.precisions import precision
 
 
 @struct
@@ -114,6 +116,14 @@ class GaussianPosterior(Posterior):
         solved = jnp.linalg.solve(self.covariance.dense(), offset)
         log_norm = offset.size * jnp.log(2 * jnp.pi) + self.covariance.log_det()
         return -0.5 * (offset @ solved + log_norm)
+
+    def as_prior(self) -> GaussianPrior:
+        """Return this posterior as the prior of a fit to other rows.
+
+        What was learned of the noise goes along with the likelihood, as in
+        ``Model(fit.model.network, fit.posterior.as_prior(), fit.model.likelihood)``.
+        """
+        return GaussianPrior(self.mean.params, precision(self.covariance))
 
     def log_evidence(self, model: Model) -> jax.Array:
         """Return the log evidence of a model in nats, differentiable in its leaves."""
