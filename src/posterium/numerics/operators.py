@@ -14,10 +14,13 @@ from jax.scipy.linalg import solve_triangular
 
 from posterium._struct import struct
 from posterium.numerics import trees
+from posterium.numerics.kronecker import layout
 from posterium.numerics.taps import Tapped, tap
 
 ROWS = 32
-"""Rows whose Jacobians are formed at a time."""
+"""Rows that go through at a time, at most."""
+ROWS_BYTES = 2**26
+"""What their Jacobians may take, or what stands in their place."""
 
 
 class Covariance(abc.ABC):
@@ -58,7 +61,7 @@ class Covariance(abc.ABC):
             value, slopes = jacobian_row(f, params, x)
             return value, self.quadratic(slopes)
 
-        return jax.lax.map(one, x, batch_size=ROWS)
+        return jax.lax.map(one, x, batch_size=_jacobians(f, params, x))
 
     def marginals(
         self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any
@@ -69,7 +72,29 @@ class Covariance(abc.ABC):
             value, slopes = jacobian_row(f, params, x)
             return value, jnp.diagonal(self.quadratic(slopes))
 
-        return jax.lax.map(one, x, batch_size=ROWS)
+        return jax.lax.map(one, x, batch_size=_jacobians(f, params, x))
+
+    def ready(self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any) -> Any:
+        """Return what answers `outputs` and `marginals` alike, for many batches such as x.
+
+        Work that all rows share is done once there; where there is none it is the operator itself.
+        """
+        return self
+
+
+def _rows(numbers: int, dtype: Any) -> int:
+    """Return how many rows go through at a time that hold so many numbers each.
+
+    A power of two: it divides every tile of a prediction, so that no row meets another program.
+    """
+    fit = ROWS_BYTES // (numbers * jnp.dtype(dtype).itemsize)
+    return 1 << max(0, min(fit, ROWS).bit_length() - 1)
+
+
+def _jacobians(f: Callable[[Any, Any], jax.Array], params: Any, x: Any) -> int:
+    """Return how many rows go through at a time where their Jacobians are formed."""
+    out = jax.eval_shape(f, params, x)
+    return _rows(out.size // out.shape[0] * trees.count(params), out.dtype)
 
 
 def jacobian_row(
@@ -82,6 +107,26 @@ def jacobian_row(
         return f(unravel(vector), jax.tree.map(lambda a: a[None], x))[0]
 
     return row(center), jax.jacrev(row)(center)
+
+
+def pulled(tapped: Tapped, x: Any) -> tuple[jax.Array, list[jax.Array], list[jax.Array], jax.Array]:
+    """Return what the Jacobian of a tapped function is made of at one row.
+
+    Returns
+    -------
+    out
+        The outputs, (k,).
+    inputs, gradients
+        Of each product (t, in), and (k, t, out) at what comes out of it.
+    rest
+        The Jacobian in the weights that are in none, (k, q).
+    """
+    out, inputs, back = tapped.pull(x)
+    units = jnp.eye(out.size, dtype=out.dtype).reshape(-1, *out.shape)
+    gradients, rest = jax.vmap(back)(units)
+    slopes = [leaf.reshape(out.size, -1) for leaf in rest]
+    empty = jnp.zeros((out.size, 0), out.dtype)
+    return out.ravel(), inputs, gradients, jnp.concatenate([empty, *slopes], axis=1)
 
 
 @struct
@@ -111,7 +156,11 @@ class Diagonal(Covariance):
 
 @struct
 class Full(Covariance):
-    """A dense covariance by any factor F (p, p) of it, S = F F^T."""
+    """A dense covariance by any factor F (p, p) of it, S = F F^T.
+
+    Of several outputs it sees the input of each product before the gradients at it: J F for one
+    row then costs about p^2 multiplications, not k p^2.
+    """
 
     factor: jax.Array
 
@@ -132,6 +181,116 @@ class Full(Covariance):
 
     def dense(self) -> jax.Array:
         return self.factor @ self.factor.T
+
+    def outputs(
+        self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any
+    ) -> tuple[jax.Array, jax.Array]:
+        return self._map(lambda seen: seen @ seen.T, f, params, x)
+
+    def marginals(
+        self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any
+    ) -> tuple[jax.Array, jax.Array]:
+        return self._map(lambda seen: jnp.sum(seen**2, axis=1), f, params, x)
+
+    def _map(
+        self,
+        told: Callable[[jax.Array], jax.Array],
+        f: Callable[[Any, Any], jax.Array],
+        params: Any,
+        x: Any,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return f of each row, and something of J F, (k, p)."""
+        tapped = tap(f, params, x)
+        blocks, others = self._blocks(f, params, x)
+
+        def one(x: Any) -> tuple[jax.Array, jax.Array]:
+            out, inputs, gradients, rest = pulled(tapped, x)
+            seen = rest @ others
+            for block, a, g in zip(blocks, inputs, gradients, strict=True):
+                seen += _through(block, a, g)
+            return out, told(seen)
+
+        width = max((p.outputs for p in tapped.products), default=1)
+        rows = _rows(width * len(self.factor), self.factor.dtype)
+        return jax.lax.map(one, x, batch_size=rows)
+
+    def _blocks(
+        self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any
+    ) -> tuple[list[jax.Array], jax.Array]:
+        """Return the rows of F of each product (in, out, p), and of all other weights (q, p)."""
+        found = layout(f, params, x)
+        return [self.factor[at] for at in found.entries], self.factor[found.rest]
+
+    def ready(self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any) -> Any:
+        """Take the gradients of several outputs in, where they are alike for all rows.
+
+        So they are in a last layer: the variance of an output is then a quadratic form in what
+        enters it, and the covariance of that form is p / k wide.
+        """
+        tapped = tap(f, params, x)
+        if any(p.positions > 1 for p in tapped.products):
+            return self
+
+        def slopes(x: Any) -> tuple[list[jax.Array], jax.Array]:
+            return pulled(tapped, x)[2:]
+
+        try:
+            gradients, rest = jax.vmap(slopes, out_axes=None)(jax.tree.map(lambda a: a[:1], x))
+        except ValueError:  # a gradient depends on the row
+            return self
+        if len(rest) == 1:
+            return self
+        blocks, others = self._blocks(f, params, x)
+
+        def inner(slopes: tuple[list[jax.Array], jax.Array]) -> jax.Array:
+            gradients, rest = slopes
+            pairs = zip(blocks, gradients, strict=True)
+            rows = [jnp.einsum("iop,o->ip", block, g[0]) for block, g in pairs]
+            rows = jnp.concatenate([*rows, (rest @ others)[None]])
+            return rows @ rows.T
+
+        return FullHead(self, jax.lax.map(inner, (gradients, rest)))
+
+
+def _through(block: jax.Array, inputs: jax.Array, gradients: jax.Array) -> jax.Array:
+    """Return J F, (k, p), for J = sum over positions of outer products, F as (in, out, p)."""
+    if len(inputs) == 1:
+        return gradients[:, 0] @ jnp.einsum("i,iop->op", inputs[0], block)
+    return jnp.einsum("ti,kto,iop->kp", inputs, gradients, block, optimize=[(0, 1), (0, 1)])
+
+
+@struct
+class FullHead:
+    """What `Full` says of outputs whose gradients at all products are alike for all rows.
+
+    Parameters
+    ----------
+    whole
+        The covariance.
+    inner
+        Of each output, the covariance of its inputs' coefficients, (k, in, in): all products'
+        inputs side by side, and 1 for what is in none.
+    """
+
+    whole: Full
+    inner: jax.Array
+
+    def outputs(
+        self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any
+    ) -> tuple[jax.Array, jax.Array]:
+        return self.whole.outputs(f, params, x)
+
+    def marginals(
+        self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any
+    ) -> tuple[jax.Array, jax.Array]:
+        tapped = tap(f, params, x)
+
+        def one(x: Any) -> tuple[jax.Array, jax.Array]:
+            out, inputs, _ = tapped.pull(x)
+            a = jnp.concatenate([*(a[0] for a in inputs), jnp.ones(1, out.dtype)])
+            return out.ravel(), jnp.einsum("i,kij->kj", a, self.inner) @ a
+
+        return jax.lax.map(one, x, batch_size=ROWS)
 
 
 def from_precision(precision: jax.Array) -> Full:
@@ -252,13 +411,8 @@ class KroneckerCovariance(Covariance):
 
     def _row(self, tapped: Tapped, x: Any) -> tuple[jax.Array, Any, jax.Array]:
         """Return f at one row, each block with its inputs and gradients, and the rest's J sd."""
-        out, inputs, back = tapped.pull(x)
-        units = jnp.eye(out.size, dtype=out.dtype).reshape(-1, *out.shape)
-        gradients, rest = jax.vmap(back)(units)
-        slopes = [leaf.reshape(out.size, -1) for leaf in rest]
-        slopes = jnp.concatenate([jnp.zeros((out.size, 0), out.dtype), *slopes], axis=1)
-        pulled = zip(self.blocks, inputs, gradients, strict=True)
-        return out.ravel(), tuple(pulled), slopes * self.sd[None]
+        out, inputs, gradients, rest = pulled(tapped, x)
+        return out, tuple(zip(self.blocks, inputs, gradients, strict=True)), rest * self.sd[None]
 
     def log_det(self) -> jax.Array:
         total = 2 * jnp.sum(jnp.log(self.sd))

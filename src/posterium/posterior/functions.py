@@ -39,24 +39,33 @@ def members(posterior: Any) -> int:
 
 
 def prepare(
-    posterior: Any, model: Model, key: jax.Array, index: jax.Array, count: int, how: str
+    posterior: Any,
+    model: Model,
+    key: jax.Array,
+    index: jax.Array,
+    x: Any,
+    *,
+    count: int,
+    how: str,
 ) -> tuple[Any, ...]:
     """Return what `parameters` needs of some draws: stacked functions, and their models.
 
     For draws of weights these are weights, of the linearised network with the weights it is
-    linearised at; for all else the posteriors themselves, with a random key a draw. `index` holds
-    the numbers of the draws of each member.
+    linearised at; for all else the posteriors themselves, ready for inputs like x, with a random
+    key a draw. `index` holds the numbers of the draws of each member.
     """
     if isinstance(posterior, Mixture):
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(posterior.size()))
 
         def member(part: Any, model: Model, key: jax.Array) -> tuple[Any, ...]:
-            return prepare(part, model, key, index, count, how)
+            return prepare(part, model, key, index, x, count=count, how=how)
 
         stacked = jax.vmap(member)(posterior.parts, posterior.models, keys)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), stacked)
     if how not in ("draws", LINEAR_DRAWS):
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
+        if in_closed_form(model, how) and how != "bridge":
+            posterior = _ready(posterior, model, x)
         return trees.stack((posterior, model, keys), 1)
 
     def one(i: jax.Array) -> tuple[Any, Model]:
@@ -141,6 +150,12 @@ def _bridge(part: GaussianPosterior, model: Model, x: jax.Array) -> Parameters:
 def _function(part: GaussianPosterior, model: Model) -> Callable[[Any, jax.Array], jax.Array]:
     """Return the network as a function of its parameters and a batch."""
     return lambda params, x: model.network.apply(replace(part.mean, params=params), x)[0]
+
+
+def _ready(part: GaussianPosterior, model: Model, x: Any) -> GaussianPosterior:
+    """Do once what the variances of the outputs at all rows share."""
+    covariance = part.covariance.ready(_function(part, model), part.mean.params, x)
+    return replace(part, covariance=covariance)
 
 
 def linearised(part: GaussianPosterior, model: Model, x: jax.Array) -> tuple[jax.Array, jax.Array]:

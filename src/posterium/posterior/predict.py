@@ -227,7 +227,8 @@ def _tiles(
     groups = math.ceil(count / size)
 
     def drawn(group: jax.Array) -> tuple[Any, ...]:
-        return prepare(posterior, model, key, group * size + jnp.arange(size), count, how)
+        index = group * size + jnp.arange(size)
+        return prepare(posterior, model, key, index, tiles[0], count=count, how=how)
 
     def one(functions: tuple[Any, ...], tile: jax.Array) -> Parameters:
         found = predicted(functions, tile, how)
