@@ -105,11 +105,23 @@ def test_outputs_and_their_variances_are_those_of_the_dense_jacobian(name, which
     value, found = covariance.outputs(f, params, X)
     np.testing.assert_allclose(value, f(params, X), rtol=1e-12)
     np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12)
+    value, found_rows = covariance.rows(f, params, X)
+    over_rows = np.einsum("nkp,pq,mkq->knm", jacobian, covariance.dense(), jacobian)
+    np.testing.assert_allclose(value, f(params, X), rtol=1e-12)
+    np.testing.assert_allclose(found_rows, over_rows, rtol=1e-8, atol=1e-11)
     for asked in (covariance, covariance.ready(f, params, X)):
         value, variance = asked.marginals(f, params, X)
         np.testing.assert_allclose(value, f(params, X), rtol=1e-12)
         np.testing.assert_allclose(variance, np.diagonal(expected, axis1=1, axis2=2), rtol=1e-9)
         np.testing.assert_allclose(asked.outputs(f, params, X)[1], found, rtol=1e-12)
+
+
+def test_inputs_go_through_a_few_at_a_time_without_a_change(monkeypatch):
+    covariance = kronecker(net, PARAMS)
+    whole = covariance.rows(net, PARAMS, X)[1]
+    monkeypatch.setattr(operators, "ROWS_BYTES", 8 * N * H * 3)
+    np.testing.assert_allclose(covariance.rows(net, PARAMS, X)[1], whole, rtol=1e-10)
+    assert covariance.row_width(net, PARAMS, X) < 2 * trees.count(PARAMS)
 
 
 def test_a_last_layer_is_taken_in_once_and_nothing_else_is():

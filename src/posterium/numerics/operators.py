@@ -74,6 +74,21 @@ class Covariance(abc.ABC):
 
         return jax.lax.map(one, x, batch_size=_jacobians(f, params, x))
 
+    def rows(
+        self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return f(params, x), (n, k), and the covariance of each output over rows, (k, n, n)."""
+
+        def one(x: Any) -> tuple[jax.Array, jax.Array]:
+            return jacobian_row(f, params, x)
+
+        value, slopes = jax.lax.map(one, x, batch_size=_jacobians(f, params, x))
+        return value, jax.lax.map(self.quadratic, jnp.moveaxis(slopes, 1, 0))
+
+    def row_width(self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any) -> int:
+        """Return how many numbers `rows` holds at most for a row and output besides its answer."""
+        return trees.count(params)
+
     def ready(self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any) -> Any:
         """Return what answers `outputs` and `marginals` alike, for many batches such as x.
 
@@ -342,6 +357,31 @@ class KroneckerBlock:
         slopes = jnp.einsum("ti,kto->kio", inputs, gradients) * self.sd[None]
         return jnp.sum(slopes**2, axis=(1, 2))
 
+    def rows(self, inputs: jax.Array, gradients: jax.Array) -> jax.Array:
+        """Return the covariance of each output over rows, (k, n, n), a few inputs at a time.
+
+        `inputs` are (n, t, in), `gradients` (n, k, t, out).
+        """
+        inputs, gradients = inputs @ self.left, jnp.moveaxis(gradients @ self.right, 1, 0)
+        n, (size, width) = len(inputs), self.sd.shape
+        most = max(1, min(size, ROWS_BYTES // (n * width * self.sd.dtype.itemsize)))
+        short = -size % most
+        inputs = jnp.pad(inputs, [(0, 0), (0, 0), (0, short)])
+        parts = jnp.moveaxis(inputs.reshape(*inputs.shape[:2], -1, most), 2, 0)
+        sd = jnp.pad(self.sd, [(0, short), (0, 0)]).reshape(-1, most, width)
+
+        def add(total: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
+            inputs, sd = part
+
+            def output(gradients: jax.Array) -> jax.Array:
+                slopes = jnp.einsum("nti,nto->nio", inputs, gradients) * sd[None]
+                return slopes.reshape(n, -1) @ slopes.reshape(n, -1).T
+
+            return total + jax.lax.map(output, gradients), None
+
+        start = jnp.zeros((len(gradients), n, n), self.sd.dtype)
+        return jax.lax.scan(add, start, (parts, sd))[0]
+
 
 @struct
 class KroneckerCovariance(Covariance):
@@ -408,6 +448,28 @@ class KroneckerCovariance(Covariance):
             return out, sum(parts, jnp.sum(rest**2, axis=1))
 
         return jax.lax.map(one, x, batch_size=ROWS)
+
+    def rows(
+        self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return f (n, k) and the covariance of each output over rows; as `outputs`."""
+        tapped = tap(f, params, x)
+
+        def one(x: Any) -> Any:
+            out, inputs, gradients, rest = pulled(tapped, x)
+            # A column more: lax.map takes no empty arrays.
+            return out, inputs, gradients, jnp.pad(rest * self.sd[None], ((0, 0), (0, 1)))
+
+        out, inputs, gradients, rest = jax.lax.map(one, x, batch_size=ROWS)
+        total = jnp.einsum("nkq,mkq->knm", rest, rest)
+        for block, a, g in zip(self.blocks, inputs, gradients, strict=True):
+            total += block.rows(a, g)
+        return out, total
+
+    def row_width(self, f: Callable[[Any, Any], jax.Array], params: Any, x: Any) -> int:
+        found = tap(f, params, x).products
+        pairs = zip(self.blocks, found, strict=True)
+        return self.sd.size + sum(p.positions * sum(block.sd.shape) for block, p in pairs)
 
     def _row(self, tapped: Tapped, x: Any) -> tuple[jax.Array, Any, jax.Array]:
         """Return f at one row, each block with its inputs and gradients, and the rest's J sd."""

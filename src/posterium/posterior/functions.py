@@ -12,7 +12,6 @@ import jax.numpy as jnp
 from posterium._struct import replace
 from posterium.model.model import Model
 from posterium.numerics import layers, trees
-from posterium.numerics.operators import ROWS, jacobian_row
 from posterium.posterior import links
 from posterium.posterior.posterior import GaussianPosterior, Mixture
 
@@ -171,7 +170,7 @@ def marginals(part: GaussianPosterior, model: Model, x: jax.Array) -> tuple[jax.
     return part.covariance.marginals(_function(part, model), part.mean.params, x)
 
 
-def is_affine(part: GaussianPosterior, model: Model, x: Any) -> bool:
+def is_affine(part: Any, model: Model, x: Any) -> bool:
     """Say whether the network's outputs are affine in its weights: then it is its linearisation."""
     paths = trees.flatten(part.mean.params)
     return set(layers.last_layer(_function(part, model), part.mean.params, x)) == set(paths)
@@ -182,10 +181,9 @@ def row_covariance(
     part: GaussianPosterior, model: Model, x: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Return mean (n, k) of the linearised network and each output's covariance (k, n, n)."""
-    function = _function(part, model)
+    return part.covariance.rows(_function(part, model), part.mean.params, x)
 
-    def row(x: jax.Array) -> tuple[jax.Array, jax.Array]:
-        return jacobian_row(function, part.mean.params, x)
 
-    f, slopes = jax.lax.map(row, x, batch_size=ROWS)
-    return f, jax.lax.map(part.covariance.quadratic, jnp.moveaxis(slopes, 1, 0))
+def row_width(part: GaussianPosterior, model: Model, x: Any) -> int:
+    """Return how many numbers `row_covariance` holds for a row and output besides its answer."""
+    return part.covariance.row_width(_function(part, model), part.mean.params, x)

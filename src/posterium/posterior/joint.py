@@ -9,9 +9,14 @@ import numpy as np
 from posterium._struct import bare
 from posterium.model.data import as_inputs
 from posterium.model.model import Model
-from posterium.numerics import trees
 from posterium.posterior.fit import Fit
-from posterium.posterior.functions import default_how, in_closed_form, members, row_covariance
+from posterium.posterior.functions import (
+    default_how,
+    in_closed_form,
+    members,
+    row_covariance,
+    row_width,
+)
 from posterium.posterior.posterior import GaussianPosterior, Mixture
 from posterium.posterior.predict import TILE, draws_each, predict, predict_by_draws
 from posterium.posterior.predictive import RegressionPredictive
@@ -50,20 +55,24 @@ def covariance(
     closed = in_closed_form(fit.model, how)
     ask = predict if closed else predict_by_draws
     found: Any = ask(key, fit, x, draws=draws)
-    _refuse_large(fit, found.shape, draws_each(fit, draws, how), closed, max_bytes)
+    beside = _width(fit, x) if closed else members(fit.posterior) * draws_each(fit, draws, how)
+    _refuse_large(found.shape, beside, max_bytes)
     out = _closed(fit, x, found.shape) if closed else _drawn(found)
     rows = np.arange(len(x))
     out[rows, rows] += found.aleatoric_var
     return out
 
 
-def _refuse_large(fit: Fit, shape: tuple[int, int], each: int, closed: bool, limit: int) -> None:
+def _width(fit: Fit, x: np.ndarray) -> int:
+    """Return how many numbers a closed form takes for each row and output."""
+    part, model = next(_parts(fit.posterior, fit.model))
+    with jax.enable_x64(fit.precision == "float64"):
+        return 2 * row_width(part, model, np.zeros((1, *x.shape[1:]), fit.precision))
+
+
+def _refuse_large(shape: tuple[int, int], beside: int, limit: int) -> None:
     """Refuse what would take too many bytes, before any of it is allocated."""
     rows, outputs = shape
-    beside = members(fit.posterior) * each
-    if closed:
-        part, _ = next(_parts(fit.posterior, fit.model))
-        beside = 2 * trees.nbytes(part.mean.params) // np.dtype(fit.precision).itemsize
     needed = 8 * outputs * rows * (3 * rows + beside)
     if needed > limit:
         raise ValueError(
