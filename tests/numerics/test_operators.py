@@ -137,7 +137,7 @@ def test_a_last_layer_is_taken_in_once_and_nothing_else_is():
 
 def test_rows_at_a_time_are_a_power_of_two_within_the_budget():
     for numbers in (1, 10**5, 10**6, 3 * 10**6, 10**9):
-        rows = operators._rows(numbers, np.float64)
+        rows = operators.rows_at_once(numbers, np.float64)
         assert 256 % rows == 0
         assert rows == 1 or 8 * rows * numbers <= operators.ROWS_BYTES
         assert rows == operators.ROWS or 16 * rows * numbers > operators.ROWS_BYTES

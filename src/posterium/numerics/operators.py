@@ -97,7 +97,7 @@ class Covariance(abc.ABC):
         return self
 
 
-def _rows(numbers: int, dtype: Any) -> int:
+def rows_at_once(numbers: int, dtype: Any) -> int:
     """Return how many rows go through at a time that hold so many numbers each.
 
     A power of two: it divides every tile of a prediction, so that no row meets another program.
@@ -109,7 +109,7 @@ def _rows(numbers: int, dtype: Any) -> int:
 def _jacobians(f: Callable[[Any, Any], jax.Array], params: Any, x: Any) -> int:
     """Return how many rows go through at a time where their Jacobians are formed."""
     out = jax.eval_shape(f, params, x)
-    return _rows(out.size // out.shape[0] * trees.count(params), out.dtype)
+    return rows_at_once(out.size // out.shape[0] * trees.count(params), out.dtype)
 
 
 def jacobian_row(
@@ -226,7 +226,7 @@ class Full(Covariance):
             return out, told(seen)
 
         width = max((p.outputs for p in tapped.products), default=1)
-        rows = _rows(width * len(self.factor), self.factor.dtype)
+        rows = rows_at_once(width * len(self.factor), self.factor.dtype)
         return jax.lax.map(one, x, batch_size=rows)
 
     def _blocks(
@@ -474,7 +474,11 @@ class KroneckerCovariance(Covariance):
     def _row(self, tapped: Tapped, x: Any) -> tuple[jax.Array, Any, jax.Array]:
         """Return f at one row, each block with its inputs and gradients, and the rest's J sd."""
         out, inputs, gradients, rest = pulled(tapped, x)
-        return out, tuple(zip(self.blocks, inputs, gradients, strict=True)), rest * self.sd[None]
+        return (
+            out,
+            tuple(zip(self.blocks, inputs, gradients, strict=True)),
+            rest * self.sd[None, : rest.shape[1]],
+        )
 
     def log_det(self) -> jax.Array:
         total = 2 * jnp.sum(jnp.log(self.sd))
