@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from posterium.numerics import curvature, trees
+from posterium.numerics import curvature, structures, trees
 from posterium.numerics.structures import (
     DiagonalCurvature,
     FullCurvature,
@@ -79,6 +79,34 @@ def test_entries_are_those_of_the_dense_matrix(structure):
     found = structure.log_det(kept, FACTOR, TAU)
     np.testing.assert_allclose(found, np.linalg.slogdet(expected)[1], rtol=1e-12)
     np.testing.assert_allclose(covariance.log_det(), -found, rtol=1e-12)
+
+
+def last(params, x):
+    return 2 * jnp.tanh(x @ X.T @ X) @ params["w"] + params["b"][None]
+
+
+@pytest.mark.parametrize("params", [{"b": np.ones(K), "w": np.ones((D, K))}])
+def test_a_function_of_one_product_needs_no_jacobian(monkeypatch, params):
+    expected = dense(last, params, X, ROOT, WEIGHT)
+    monkeypatch.setattr(structures, "pull", None)
+    for budget in (2**25, 8 * D * K**2 * 8):
+        monkeypatch.setattr(curvature, "TILE_BYTES", budget)
+        found = FullCurvature().sums(last, params, X, ROOT, WEIGHT)
+        np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+def test_weights_that_are_never_used_keep_their_prior():
+    def f(params, x):
+        return x @ params["w"][:D] + params["b"][None]
+
+    params = {"b": np.ones(K), "w": np.ones((D + 2, K))}
+    tau = np.full(12, 2.0)
+    kept = ready(KRONECKER, f, params)
+    covariance = KRONECKER.covariance(kept, FACTOR, tau)
+    np.testing.assert_allclose(covariance.variance()[-2 * K :], 0.5)
+    assert np.all(np.asarray(covariance.variance())[: -2 * K] < 0.5)
+    np.testing.assert_allclose(KRONECKER.log_det(kept, FACTOR, tau), -covariance.log_det())
+    assert covariance.outputs(f, params, X)[1].shape == (N, K, K)
 
 
 def kronecker_by_hand(kept, tau):

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.linalg import solve_triangular
 
 from posterium._struct import static, struct
@@ -27,6 +28,7 @@ from posterium.numerics.operators import (
     LowRankCovariance,
     from_precision,
 )
+from posterium.numerics.taps import Tapped, tap
 
 Function = Callable[[Any, Any], jax.Array]
 """`f(params, x)`: batch in, outputs (n, k) out; it treats rows alone."""
@@ -117,6 +119,14 @@ class FullCurvature(_Entries):
     def work(self, entries: int) -> int:
         return entries**2
 
+    def sums(self, f: Function, params: Any, x: Any, root: jax.Array, weight: jax.Array) -> Any:
+        tapped, layout = tap(f, params, x), kronecker.layout(f, params, x)
+        if [product.positions for product in tapped.products] == [1]:
+            (entries,) = layout.entries
+            if entries.size == trees.count(params):
+                return _one_product(tapped, entries, x, root, weight)
+        return super().sums(f, params, x, root, weight)
+
     def precision(self, ready: jax.Array, factor: jax.Array, tau: jax.Array) -> jax.Array:
         """Return the precision, (p, p)."""
         return jnp.tensordot(factor, ready, 1) + jnp.diag(tau)
@@ -130,6 +140,34 @@ class FullCurvature(_Entries):
 
     def diagonal(self, ready: jax.Array, factor: jax.Array) -> jax.Array:
         return factor @ jnp.diagonal(ready, axis1=1, axis2=2)
+
+
+def _one_product(
+    tapped: Tapped, entries: np.ndarray, x: Any, root: jax.Array, weight: jax.Array
+) -> jax.Array:
+    """Return the matrices (g, p, p) of a function with one product alone, as a last layer.
+
+    The Jacobian of a row is an outer product of the input and a gradient: it is never formed.
+    """
+
+    def one(x: Any, root: jax.Array) -> tuple[jax.Array, jax.Array]:
+        out, (inputs,), back = tapped.pull(x)
+        columns = jnp.moveaxis(root, 0, -1).astype(out.dtype)
+        (gradients,), _ = jax.vmap(jax.vmap(back))(columns)
+        gradients = gradients[:, :, 0]
+        return inputs[0], jnp.einsum("gra,grb->gab", gradients, gradients)
+
+    def of_tile(rows: Any) -> jax.Array:
+        (x, root), weight = rows
+        inputs, outer = jax.vmap(one)(x, root)
+        found = jnp.einsum("n,ni,nj,ngab->giajb", weight, inputs, inputs, outer)
+        return found.reshape(-1, entries.size, entries.size)
+
+    size = entries.size * entries.shape[1] * root.shape[2]
+    tile = curvature.tile_rows(len(weight), 1, size, root.dtype.itemsize)
+    found = curvature.sum_tiles(of_tile, ((x, root), weight), tile)
+    order = np.argsort(entries.ravel())
+    return found[:, order[:, None], order]
 
 
 @struct
@@ -242,7 +280,7 @@ class KroneckerReady:
     blocks
         One a product.
     rest
-        Diagonals of the curvature of all other weights, (g, q).
+        Diagonals of the curvature of all other weights, (g, q); those that are never used last.
     places
         Where those stand in the vector of all weights, (q,).
     """
@@ -286,7 +324,10 @@ class KroneckerCurvature:
         layout = kronecker.layout(f, params, x)
         pairs = zip(sums.blocks, layout.entries, strict=True)
         blocks = tuple(_spectrum(block, jnp.asarray(places), tau) for block, places in pairs)
-        return KroneckerReady(blocks, sums.diagonal, jnp.asarray(layout.rest))
+        known = np.concatenate([layout.rest, *(entries.ravel() for entries in layout.entries)])
+        unused = np.setdiff1d(np.arange(tau.size), known)
+        rest = jnp.pad(sums.diagonal, ((0, 0), (0, unused.size)))
+        return KroneckerReady(blocks, rest, jnp.asarray(np.concatenate([layout.rest, unused])))
 
     def covariance(self, ready: KroneckerReady, factor: jax.Array, tau: jax.Array) -> Covariance:
         blocks = tuple(block.block(factor, tau) for block in ready.blocks)
