@@ -39,7 +39,11 @@ class HMC:
     leapfrog
         Leapfrog steps of a trajectory at most; the mean is half of that.
     mass
-        ``"diagonal"`` or ``"dense"`` (correlated posteriors of up to some hundred weights).
+        ``"diagonal"``, ``"dense"`` (correlated posteriors of up to some hundred weights), or
+        ``"start"``: that of the Gaussian the chains start from, as in
+        ``StartFrom(HMC(mass="start"), Laplace())``, so that 50 transitions of warm-up will do;
+        with 150 or more, its scale along each of its own axes goes on adapting, which free
+        hyper-parameters need.
     start
         Where chains begin: at draws from the ``"prior"``, or as the ``"network"`` starts its
         training. `StartFrom(HMC(), Ensemble(MAP(), 4))` begins at fitted members.
@@ -67,6 +71,6 @@ class HMC:
         kernel = Trajectory(self.leapfrog)
         adaptation = Adaptation(self.target_accept, self.mass == "dense")
         return (
-            WarmUp(kernel, adaptation, self.warmup, self.chains, self.start),
+            WarmUp(kernel, adaptation, self.warmup, self.chains, self.start, self.mass == "start"),
             Sampling(kernel, self.draws, self.chains, self.thin),
         )

@@ -41,7 +41,11 @@ class NUTS:
     max_depth
         Doublings of a trajectory at most.
     mass
-        ``"diagonal"`` or ``"dense"`` (correlated posteriors of up to some hundred weights).
+        ``"diagonal"``, ``"dense"`` (correlated posteriors of up to some hundred weights), or
+        ``"start"``: that of the Gaussian the chains start from, as in
+        ``StartFrom(NUTS(mass="start"), Laplace())``, so that 50 transitions of warm-up will do;
+        with 150 or more, its scale along each of its own axes goes on adapting, which free
+        hyper-parameters need.
     start
         Where chains begin: at draws from the ``"prior"``, or as the ``"network"`` starts its
         training. `StartFrom(NUTS(), Ensemble(MAP(), 4))` begins at fitted members.
@@ -69,6 +73,6 @@ class NUTS:
         kernel = NoUTurn(self.max_depth)
         adaptation = Adaptation(self.target_accept, self.mass == "dense")
         return (
-            WarmUp(kernel, adaptation, self.warmup, self.chains, self.start),
+            WarmUp(kernel, adaptation, self.warmup, self.chains, self.start, self.mass == "start"),
             Sampling(kernel, self.draws, self.chains, self.thin),
         )

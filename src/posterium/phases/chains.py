@@ -22,11 +22,22 @@ from posterium.model.prior import Flat
 from posterium.model.weights import Weights
 from posterium.numerics import mcmc, trees
 from posterium.posterior.fit import Verdict
-from posterium.posterior.positions import function, opening, spread, target, unraveller
+from posterium.posterior.positions import (
+    Coordinates,
+    coordinates,
+    function,
+    opening,
+    spread,
+    target,
+    unraveller,
+)
 from posterium.posterior.posterior import Draw, Samples
 
 STARTS = ("prior", "network")
-MASSES = ("diagonal", "dense")
+MASSES = ("diagonal", "dense", "start")
+
+WINDOWS = 150
+"""Transitions that Stan's windows need: 75 to arrive, 25 for one window, 50 for the step size."""
 
 
 @struct
@@ -43,12 +54,15 @@ class Tuned:
         Step sizes, (c,).
     inverse_mass
         Inverse masses, (c, p) or (c, p, p).
+    coordinates
+        `Coordinates` in which each chain moves, (c, ...), or None for those of the weights.
     """
 
     chain: Any
     fixed: Any
     step_size: Any
     inverse_mass: Any
+    coordinates: Any = None
 
 
 @struct
@@ -65,12 +79,15 @@ class WarmUpState:
         Step sizes and masses so far, by chain.
     taken
         Transitions made.
+    coordinates
+        `Coordinates` in which each chain moves, (c, ...), or None for those of the weights.
     """
 
     chain: Any
     fixed: Any
     adaptation: Any
     taken: Any
+    coordinates: Any = None
 
 
 @struct
@@ -89,6 +106,8 @@ class WarmUp(Phase):
         How many run side by side.
     start
         ``"prior"`` or ``"network"``: where chains begin when nothing else is given.
+    preconditioned
+        Whether chains move in coordinates in which the Gaussian they start from is a unit normal.
     """
 
     kernel: Any
@@ -96,12 +115,14 @@ class WarmUp(Phase):
     steps: int = static(default=1000)
     chains: int = static(default=4)
     start: str = static(default="prior")
+    preconditioned: bool = static(default=False)
 
     batch_size: ClassVar[None] = None
     name: ClassVar[str] = "warmup"
 
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> WarmUpState:
         keys = jax.random.split(key, self.chains + 1)
+        moved = coordinates(start, self.chains) if self.preconditioned else None
         if start is None:
             network = trees.cast(model.network.init(keys[-1], data.x), data.weight.dtype)
             begin = jax.vmap(lambda key: opening(key, model, data, self.start, network))
@@ -111,19 +132,31 @@ class WarmUp(Phase):
             fixed = trees.index(draws.weights.state, 0)
             moving = trees.cast((draws.weights.params, draws.raws), data.weight.dtype)
             position = jax.vmap(trees.vector)(moving)
-        first = jax.vmap(lambda z: mcmc.first_state(z, target(model, data, fixed)))
+        if moved is not None:
+            z = jax.vmap(lambda key: jax.random.normal(key, moved.mean.shape[1:]))(keys[:-1])
+            count = z.shape[1]
+            position = jnp.concatenate([z.astype(position.dtype), position[:, count:]], axis=1)
+        log_density = target(model, data, fixed)
+        first = jax.vmap(lambda z, moved: mcmc.first_state(z, within(log_density, moved)))
         adaptation = trees.stack(self.adaptation.init(position.shape[1]), self.chains)
-        return WarmUpState(first(position), fixed, adaptation, jnp.zeros((), jnp.int32))
+        none = jnp.zeros((), jnp.int32)
+        return WarmUpState(first(position, moved), fixed, adaptation, none, moved)
 
     def step(
         self, key: jax.Array, state: WarmUpState, model: Model, batch: Batch
     ) -> tuple[WarmUpState, Info]:
-        stage = jnp.asarray(mcmc.schedule(self.steps))[state.taken]
+        stage = jnp.asarray(self._schedule())[state.taken]
         return warm_up(self.kernel, self.adaptation, stage, key, state, model, batch.part)
+
+    def _schedule(self) -> np.ndarray:
+        """Return the windows of adaptation; with a mass that is known, none unless all fit."""
+        if self.preconditioned and self.steps < WINDOWS:
+            return np.zeros((self.steps, 2), np.int32)
+        return mcmc.schedule(self.steps)
 
     def end(self, state: WarmUpState, kept: Any, model: Model, data: Data) -> tuple[Tuned, Model]:
         tuned = jax.vmap(self.adaptation.result)(state.adaptation)
-        return Tuned(state.chain, state.fixed, *tuned), model
+        return Tuned(state.chain, state.fixed, *tuned, state.coordinates), model
 
 
 @struct
@@ -158,7 +191,7 @@ class Sampling(Phase):
         return sample(self.kernel, keys, state, model, batch.part)
 
     def keep(self, state: Tuned) -> jax.Array:
-        return state.chain.position
+        return jax.vmap(place)(state.coordinates, state.chain.position)
 
     def end(self, state: Tuned, kept: Any, model: Model, data: Data) -> tuple[Samples, Model]:
         unravel = unraveller(model, data)
@@ -185,17 +218,17 @@ def warm_up(
 ) -> tuple[WarmUpState, Info]:
     """Make one transition of every chain, and adapt. Jitted so that it is traced once only."""
 
-    def one(key: jax.Array, chain: Any, adapted: Any) -> tuple[Any, Any, Info]:
+    def one(key: jax.Array, chain: Any, adapted: Any, moved: Any) -> tuple[Any, Any, Info]:
         step_size, inverse_mass = adaptation.in_force(adapted)
-        log_density = target(model, data, state.fixed)
+        log_density = within(target(model, data, state.fixed), moved)
         chain, info = kernel.step(key, chain, log_density, step_size, inverse_mass)
         info |= {"step_size": step_size, "log_joint": chain.logdensity}
         adapted = adaptation.update(adapted, stage, chain.position, info["acceptance_rate"])
         return chain, adapted, info
 
     keys = jax.random.split(key, trees.leading_size(state.chain))
-    chain, adapted, info = mcmc.each(one, keys, state.chain, state.adaptation)
-    return WarmUpState(chain, state.fixed, adapted, state.taken + 1), info
+    chain, adapted, info = mcmc.each(one, keys, state.chain, state.adaptation, state.coordinates)
+    return replace(state, chain=chain, adaptation=adapted, taken=state.taken + 1), info
 
 
 @jax.jit
@@ -203,21 +236,36 @@ def sample(
     kernel: Any, keys: jax.Array, state: Tuned, model: Model, data: Data
 ) -> tuple[Tuned, Info]:
     """Make transitions of every chain, a key (c, t) each, and evaluate its function at probes."""
-    log_density = target(model, data, state.fixed)
     probes = convergence.probes(data.x)
 
-    def one(keys: jax.Array, chain: Any, step_size: Any, inverse_mass: Any) -> tuple[Any, Info]:
+    def one(
+        keys: jax.Array, chain: Any, step_size: Any, inverse_mass: Any, moved: Any
+    ) -> tuple[Any, Info]:
+        log_density = within(target(model, data, state.fixed), moved)
+
         def move(chain: Any, key: jax.Array) -> tuple[Any, Info]:
             return kernel.step(key, chain, log_density, step_size, inverse_mass)
 
         chain, infos = jax.lax.scan(move, chain, keys)
         info = {name: summed(name, values) for name, values in infos.items()}
-        weights, here = function(model, data, state.fixed, chain.position)
+        weights, here = function(model, data, state.fixed, place(moved, chain.position))
         info |= {"step_size": step_size, "log_joint": chain.logdensity}
         return chain, info | {"probe": convergence.function_values(here, weights, probes)}
 
-    chain, info = mcmc.each(one, keys, state.chain, state.step_size, state.inverse_mass)
+    chain, info = mcmc.each(
+        one, keys, state.chain, state.step_size, state.inverse_mass, state.coordinates
+    )
     return replace(state, chain=chain), info
+
+
+def place(coordinates: Coordinates | None, z: jax.Array) -> jax.Array:
+    """Return the position of a chain that moves in coordinates, or in those of the weights."""
+    return z if coordinates is None else coordinates.position(z)
+
+
+def within(log_density: mcmc.LogDensity, coordinates: Coordinates | None) -> mcmc.LogDensity:
+    """Return the log joint as a function of the coordinates; the volume's change is constant."""
+    return lambda z: log_density(place(coordinates, z))
 
 
 def summed(name: str, values: jax.Array) -> jax.Array:
@@ -276,7 +324,7 @@ def check_settings(start: str, mass: str, **counts: int) -> None:
     if start not in STARTS:
         raise ValueError(f"start must be 'prior' or 'network'; got {start!r}.")
     if mass not in MASSES:
-        raise ValueError(f"mass must be 'diagonal' or 'dense'; got {mass!r}.")
+        raise ValueError(f"mass must be 'diagonal', 'dense' or 'start'; got {mass!r}.")
     for name, count in counts.items():
         if count < 1:
             raise ValueError(f"{name} must be at least 1; got {count}.")

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from posterium._struct import replace
+from posterium._struct import replace, struct
 from posterium.model import hyper
 from posterium.model.data import Data
 from posterium.model.model import Model
@@ -45,6 +45,43 @@ def target(model: Model, data: Data, fixed: Any) -> Callable[[jax.Array], jax.Ar
         return jnp.where(jnp.isfinite(total), total, -jnp.inf)
 
     return log_density
+
+
+@struct
+class Coordinates:
+    """Coordinates z of a position (p,) in which a Gaussian over the weights is a unit normal.
+
+    Parameters
+    ----------
+    mean
+        Of the Gaussian, one vector.
+    covariance
+        Of the Gaussian, an operator. Free hyper-parameters, behind the weights, stay as they are.
+    """
+
+    mean: Any
+    covariance: Any
+
+    def position(self, z: jax.Array) -> jax.Array:
+        """Return the position (p,) at coordinates z (p,)."""
+        count = self.mean.size
+        return jnp.concatenate([self.mean + self.covariance.sqrt(z[:count]), z[count:]])
+
+
+def coordinates(start: Any, chains: int) -> Coordinates:
+    """Return those of the Gaussian that each chain starts from, (c, ...)."""
+    mixed = isinstance(start, Mixture)
+    part = start.parts if mixed else start
+    if getattr(part, "covariance", None) is None:
+        raise ValueError(
+            "mass='start' expects chains that start from a Gaussian, as in "
+            f"StartFrom(NUTS(mass='start'), Laplace()); got {type(part).__name__}. Give it one, or "
+            "leave mass='diagonal'."
+        )
+    parts = part if mixed else trees.stack(part, 1)
+    means = jax.vmap(trees.vector)(parts.mean.params)
+    found = Coordinates(means, parts.covariance)
+    return trees.index(found, np.arange(chains) % len(means))
 
 
 def opening(key: jax.Array, model: Model, data: Data, start: str, network: Weights) -> jax.Array:
