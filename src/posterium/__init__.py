@@ -13,6 +13,7 @@ _HOME = {
     "fit": "driver.fit",
     "enable_compilation_cache": "driver.cache",
     "predict": "posterior.predict",
+    "ApproximationWarning": "posterior.predict",
     "save": "posterior.store",
     "load": "tables.load",
     "Fit": "posterior.fit",

@@ -163,14 +163,15 @@ def functional(
         Columns that take no more are kept.
     """
     scale = 1 / jnp.sqrt(tau)
-    columns: Columns = PassedColumns(f, params, x, root, scale)
+    passed = PassedColumns(f, params, x, root, scale)
+    columns: Columns = passed
     count = root.shape[0] * root.shape[2]
     if count * scale.size * scale.dtype.itemsize <= max_bytes:
-        entries = _over_rows(lambda own: own, columns)
+        entries = _over_rows(lambda own: own, passed)
         columns = KeptColumns(entries.T)
         gram = entries @ entries.T
     else:
-        gram = _over_rows(jax.vmap(columns.seen), columns)
+        gram = _over_rows(jax.vmap(passed.seen), passed)
     values, vectors = jnp.linalg.eigh((gram + gram.T) / 2)
     return FunctionalCovariance(scale, columns, jnp.maximum(values, 0), vectors)
 

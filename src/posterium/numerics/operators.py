@@ -432,8 +432,9 @@ class KroneckerCovariance(Covariance):
         tapped = tap(f, params, x)
 
         def one(x: Any) -> tuple[jax.Array, jax.Array]:
-            out, pulled, rest = self._row(tapped, x)
-            return out, sum((block.outputs(a, g) for block, a, g in pulled), rest @ rest.T)
+            out, inputs, gradients, rest = self._row(tapped, x)
+            parts = zip(self.blocks, inputs, gradients, strict=True)
+            return out, sum((block.outputs(a, g) for block, a, g in parts), rest @ rest.T)
 
         return jax.lax.map(one, x, batch_size=ROWS)
 
@@ -443,9 +444,10 @@ class KroneckerCovariance(Covariance):
         tapped = tap(f, params, x)
 
         def one(x: Any) -> tuple[jax.Array, jax.Array]:
-            out, pulled, rest = self._row(tapped, x)
-            parts = (block.marginals(a, g) for block, a, g in pulled)
-            return out, sum(parts, jnp.sum(rest**2, axis=1))
+            out, inputs, gradients, rest = self._row(tapped, x)
+            parts = zip(self.blocks, inputs, gradients, strict=True)
+            total = jnp.sum(rest**2, axis=1)
+            return out, sum((block.marginals(a, g) for block, a, g in parts), total)
 
         return jax.lax.map(one, x, batch_size=ROWS)
 
@@ -456,9 +458,9 @@ class KroneckerCovariance(Covariance):
         tapped = tap(f, params, x)
 
         def one(x: Any) -> Any:
-            out, inputs, gradients, rest = pulled(tapped, x)
+            *told, rest = self._row(tapped, x)
             # A column more: lax.map takes no empty arrays.
-            return out, inputs, gradients, jnp.pad(rest * self.sd[None], ((0, 0), (0, 1)))
+            return *told, jnp.pad(rest, ((0, 0), (0, 1)))
 
         out, inputs, gradients, rest = jax.lax.map(one, x, batch_size=ROWS)
         total = jnp.einsum("nkq,mkq->knm", rest, rest)
@@ -471,14 +473,13 @@ class KroneckerCovariance(Covariance):
         pairs = zip(self.blocks, found, strict=True)
         return self.sd.size + sum(p.positions * sum(block.sd.shape) for block, p in pairs)
 
-    def _row(self, tapped: Tapped, x: Any) -> tuple[jax.Array, Any, jax.Array]:
-        """Return f at one row, each block with its inputs and gradients, and the rest's J sd."""
+    def _row(self, tapped: Tapped, x: Any) -> tuple[jax.Array, Any, Any, jax.Array]:
+        """Return what `pulled` does, the rest times its standard deviations.
+
+        Weights that are nowhere come last among the rest, and have no gradients.
+        """
         out, inputs, gradients, rest = pulled(tapped, x)
-        return (
-            out,
-            tuple(zip(self.blocks, inputs, gradients, strict=True)),
-            rest * self.sd[None, : rest.shape[1]],
-        )
+        return out, inputs, gradients, rest * self.sd[None, : rest.shape[1]]
 
     def log_det(self) -> jax.Array:
         total = 2 * jnp.sum(jnp.log(self.sd))
