@@ -7,6 +7,7 @@ import numpy as np
 
 import posterium as ps
 from posterium.datasets.reference import nonlinear8, scaled_moons
+from posterium.plots import style
 from posterium.plots.classification import decision_boundary
 from posterium.plots.regression import regression_band
 from posterium.recipes.r1_evidence import model_of
@@ -55,16 +56,12 @@ def compared(networks: Any, evidence: list[float], score: list[float], title: st
 
     def draw(ax: Any) -> Any:
         names = ["-".join(map(str, hidden)) or "linear" for hidden in networks]
-        other = ax.twinx()
-        for axis, values, label, look in (
-            (ax, evidence, "log evidence (nats)", "C0o-"),
-            (other, score, "held-out log density a row (nats)", "C1s--"),
-        ):
-            axis.plot(names, values, look)
-            axis.set_ylabel(label, color=look[:2])
-        ax.set_xlabel("hidden layers")
-        ax.set_title(title)
-        return ax
+        told = {"log evidence (nats)": evidence, "held-out log density a row (nats)": score}
+        for number, (axis, label) in enumerate(zip((ax, ax.twinx()), told, strict=True)):
+            look = style.line(number)
+            axis.plot(names, told[label], marker="o", **look)
+            axis.set_ylabel(label, color=look["color"])
+        return style.finish(ax, title=title, xlabel="widths of the hidden layers", ylabel=None)
 
     return draw
 
