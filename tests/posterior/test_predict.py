@@ -81,6 +81,15 @@ def test_a_row_is_answered_alike_alone_and_in_any_company(name):
     assert np.array_equal(answer(name, X[100:400]), whole[100:400])
 
 
+@pytest.mark.parametrize("how", ["probit", "bridge"])
+def test_without_draws_too_a_row_does_not_depend_on_its_company(how):
+    whole = predict(KEY, CLASSES, X, how=how)
+    alone = predict(KEY, CLASSES, X[300:301], how=how)
+    assert np.array_equal(alone.probs, whole.probs[300:301])
+    if how == "bridge":
+        assert np.array_equal(alone.aleatoric_entropy, whole.aleatoric_entropy[300:301])
+
+
 @every
 def test_the_byte_budget_changes_no_bit(name):
     whole = answer(name, X)

@@ -73,11 +73,12 @@ def predict(
         the posterior's own: 1 a point, 256 a Gaussian, at most 1,000 of a sampler.
     how
         ``"linear"``: the network linearised at the mean of a Gaussian posterior, exact for
-        models linear in their weights, in closed form where the noise is Gaussian and by draws of
-        each row's outputs elsewhere. ``"draws"``: draws of weights. For classes also, linearised
-        and without draws: ``"probit"``, the quickest and closest probabilities, which does not
-        know epistemic from aleatoric; ``"bridge"``, a Dirichlet distribution over them, which
-        does. None: as the method recommends.
+        models linear in their weights: in closed form where the noise is Gaussian, by draws of
+        each row's logits for classes, by draws of weights elsewhere. ``"draws"``: draws of weights
+        for the network itself. For classes also, linearised and without draws: ``"probit"``, the
+        quickest and closest probabilities, which does not know epistemic from aleatoric;
+        ``"bridge"``, a Dirichlet distribution over them, which does. None: as the method
+        recommends.
     max_bytes
         What the predictions of all draws for one block of rows may take. It changes no bit.
 
@@ -145,8 +146,9 @@ def _predictive(
         tile = jax.ShapeDtypeStruct((1, TILE, *x.shape[1:]), x.dtype)
         shapes = _shapes(fit, key, tile, each, how)
     outputs = shapes[0].shape[2]
-    if how == "linear" and outputs > WIDE and not in_closed_form(fit.model, how):
-        how = LINEAR_DRAWS
+    classes = fit.model.likelihood.task == "classification"
+    if how == "linear" and not in_closed_form(fit.model, how) and not (classes and outputs <= WIDE):
+        how = LINEAR_DRAWS  # of numeric targets, so that covariances over rows agree with it
     row_bytes = 8 * members(fit.posterior) * each * sum(part.shape[2] for part in shapes)
     if row_bytes * TILE > max_bytes:
         raise ValueError(
@@ -155,7 +157,6 @@ def _predictive(
         )
     tiles = max(1, min(max_bytes, BLOCK_BYTES) // (row_bytes * TILE))
     rows = TILE << tiles.bit_length() - 1
-    classes = fit.model.likelihood.task == "classification"
 
     def blocks() -> Iterator[Any]:
         for start in range(0, max(len(x), 1), rows):
