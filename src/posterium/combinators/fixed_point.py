@@ -5,8 +5,8 @@ r"""MacKay's fixed point of the evidence: what each hyper-parameter must balance
    \gamma = p - \mathrm{tr}(T S)
 
 for a precision tau that weights share, each times a number s_i of its own, with T the diagonal of
-all precisions and S the covariance; gamma counts the weights that the data determine (MacKay 1992,
-equations 4.8 and 4.10). Both come from the gradients of the evidence in the logarithms, so that
+all precisions and S the covariance; gamma counts the weights that the data determine (MacKay 1992).
+Both come from the gradients of the evidence in the logarithms, so that
 any grouping of weights and outputs is one and the same.
 """
 

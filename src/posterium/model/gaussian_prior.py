@@ -17,7 +17,7 @@ class GaussianPrior:
 
     ``fit.posterior.as_prior()`` makes one, so that a fit to new data goes on from an earlier one:
     with the posterior of the first rows as its prior, the posterior of the others is that of all,
-    as far as the Gaussian holds (online Bayes, Opper 1998; for networks Ritter et al. 2018).
+    as far as the Gaussian holds (for networks Ritter, Botev and Barber 2018).
 
     Parameters
     ----------

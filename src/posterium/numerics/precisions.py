@@ -212,7 +212,8 @@ class LowRankPrecision:
 @singledispatch
 def precision(covariance: Any) -> Precision:
     """Return the precision of a covariance whose arrays are on the host, in their precision."""
-    return precision(Full(np.linalg.cholesky(np.asarray(covariance.dense()))))
+    factor: Any = np.linalg.cholesky(np.asarray(covariance.dense()))
+    return precision(Full(factor))
 
 
 @precision.register
@@ -222,7 +223,7 @@ def _(covariance: Diagonal) -> DiagonalPrecision:
 
 @precision.register
 def _(covariance: Full) -> FullPrecision:
-    upper = np.linalg.qr(np.asarray(covariance.factor).T, mode="r")
+    upper: Any = np.linalg.qr(np.asarray(covariance.factor).T, mode="r")
     upper *= np.sign(np.diagonal(upper))[:, None]
     identity = np.eye(len(upper), dtype=upper.dtype)
     return FullPrecision(linalg.solve_triangular(upper, identity, trans="T"))
