@@ -44,6 +44,11 @@ def left_out(key: jax.Array, found: ps.Fit, x: np.ndarray, y: np.ndarray) -> np.
     return np.concatenate(scores)
 
 
+def choose(evidence: list[float]) -> int:
+    """Return the number of the network with the largest log evidence."""
+    return int(np.argmax(evidence))
+
+
 def near_the_best(scores: list[np.ndarray], choice: int) -> bool:
     """Say whether no network's score is above the chosen one's by 2 standard errors, in pairs."""
     gaps = np.array(scores) - scores[choice]
@@ -82,7 +87,7 @@ def run(key: jax.Array, fast: bool) -> Outcome:
     fits = {"nonlinear8": curves, "moons": planes}
     evidence = {name: [fit.log_evidence for fit in found] for name, found in fits.items()}
     means = {name: [float(s.mean()) for s in score] for name, score in scores.items()}
-    choice = {name: int(np.argmax(values)) for name, values in evidence.items()}
+    choice = {name: choose(values) for name, values in evidence.items()}
 
     alpha = curves[0].model.prior.precision["layers"][0].value
     affine = ps.fit(key, model_of(ps.Affine(), alpha), curve, ps.Exact())
