@@ -64,7 +64,9 @@ def bridge(
     """
 
     def information(f: jax.Array) -> jax.Array:
-        return jnp.einsum("nkl,nkl->n", likelihood.fisher(f), covariance)
+        # A sum of its own: fused with others it would have other bits in other company.
+        fisher, own = jax.lax.optimization_barrier((likelihood.fisher(f), covariance))
+        return jax.lax.optimization_barrier(jnp.einsum("nkl,nkl->n", fisher, own))
 
     classes = jax.eval_shape(likelihood.log_probs, mean).shape[1]
     excess = jnp.maximum(information(jnp.zeros_like(mean)) / math.sqrt(classes / 2), 1)
