@@ -6,6 +6,7 @@ import pytest
 from scipy import stats
 
 import posterium as ps
+from posterium._struct import replace
 from posterium.model.gaussian_prior import GaussianPrior
 from posterium.numerics import trees
 from posterium.numerics.precisions import DiagonalPrecision, FullPrecision
@@ -124,3 +125,29 @@ def test_another_network_is_refused(first):
     model = ps.Model(ps.Linear(ps.Polynomial(2), 2), first.posterior.as_prior(), NOISE)
     with pytest.raises(ValueError, match="expects a network with the weights that it is over"):
         ps.fit(KEY, model, SECOND, POLISHED)
+
+
+@pytest.mark.parametrize("after", [ps.Laplace(at=POLISHED), ps.Laplace(at=POLISHED, batch_size=4)])
+def test_laplace_after_two_goes_is_the_posterior_of_all_rows(first, whole, after):
+    """And the evidence of both goes is that of all rows."""
+    found = ps.fit(KEY, going_on(first), SECOND, after)
+    for got, expected in zip(moments(found), moments(whole), strict=True):
+        assert np.abs(got - expected).max() < 1e-8
+    assert abs(first.log_evidence + found.log_evidence - whole.log_evidence) < 1e-7
+    assert found.verdict.status == "ok"
+
+
+def test_a_noise_is_tuned_under_an_earlier_posterior(first):
+    free = ps.Gaussian(ps.learn(np.array([1.0, 1.0])))
+    method = ps.Evidence(ps.Laplace(at=POLISHED), rounds=10)
+    newton = ps.fit(KEY, going_on(first, free), SECOND, method)
+    fixed = ps.fit(KEY, going_on(first, free), SECOND, replace(method, by="fixed_point"))
+    assert newton.verdict.status == "ok"
+    assert np.allclose(
+        newton.model.likelihood.scale.value, fixed.model.likelihood.scale.value, rtol=1e-3
+    )
+
+
+def test_other_structures_refuse_correlated_priors(first):
+    with pytest.raises(ValueError, match=r"Laplace\(structure='full'\)"):
+        ps.fit(KEY, going_on(first), SECOND, ps.Laplace(structure="kronecker", at=POLISHED))

@@ -16,7 +16,6 @@ import jax
 import jax.numpy as jnp
 
 from posterium._struct import replace
-from posterium.methods.laplace import LaplaceCurvature, log_likelihood_of
 from posterium.model import hyper
 from posterium.model.data import Data
 from posterium.model.model import Model
@@ -90,19 +89,12 @@ def _residuals(posterior: Any, model: Model, data: Data) -> jax.Array:
 
     def relative(raws: Any) -> jax.Array:
         likelihood = hyper.fill(model.likelihood, raws)
-        fitted = _log_likelihood(posterior.curvature, replace(model, likelihood=likelihood))
+        fitted = posterior.curvature.log_likelihood(replace(model, likelihood=likelihood))
         return fitted - data.size * likelihood.log_prob(zeros, zeros)[0]
 
     if not hyper.free(model.likelihood):
         return jnp.zeros(0, data.weight.dtype)
     return trees.vector(jax.grad(relative)(hyper.free(model.likelihood)))
-
-
-def _log_likelihood(found: Any, model: Model) -> jax.Array:
-    """Return the log likelihood in nats at weights that stand."""
-    if isinstance(found, LaplaceCurvature):
-        return log_likelihood_of(model, found.sums)
-    return found.log_likelihood(model)
 
 
 def mean_at(posterior: Any, model: Model) -> Weights:

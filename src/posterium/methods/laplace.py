@@ -20,6 +20,7 @@ from posterium._struct import replace, static, struct
 from posterium.driver.protocol import Info, Phase
 from posterium.model import hyper
 from posterium.model.data import Batch, Data, Stream
+from posterium.model.gaussian_prior import correlated
 from posterium.model.model import Model
 from posterium.model.prior import LOG_2PI
 from posterium.model.weights import Weights
@@ -336,7 +337,7 @@ class Accumulate(Phase):
         sums = jax.tree.map(lambda part: scale * part, state.sums)
         f = outputs_of(model, state.weights)
         params = state.weights.params
-        tau = trees.vector(model.prior.precision_of(params))
+        tau = prior_precision(model, params)
         ready = self.structure.prepare(sums.curvature, f, params, data.x, tau)
         sums = replace(sums, curvature=None)
         found = LaplaceCurvature(state.weights, sums, ready, model, self.structure, self.curvature)
@@ -348,6 +349,13 @@ class Accumulate(Phase):
         if finite.status != "ok":
             return finite
         return judge_curvature(ended.curvature, ended.covariance)
+
+
+def prior_precision(model: Model, params: Any) -> jax.Array:
+    """Return the precisions of the prior (p,); of one with correlations the matrix (p, p)."""
+    if correlated(model.prior):
+        return model.prior.precision_matrix()
+    return trees.vector(model.prior.precision_of(params))
 
 
 def outputs_of(model: Model, weights: Weights) -> structures.Function:
@@ -423,11 +431,11 @@ class LaplaceCurvature:
     kind: str = static(default="ggn")
 
     def _scales(self, model: Model) -> tuple[jax.Array, jax.Array]:
-        """Return the factor of each group (g,), and the precisions of the prior (p,)."""
+        """Return the factor of each group (g,), and the prior's precision."""
         factor = factors(model, self.sums)
         if self.kind == "empirical":
             factor = factor[:1] ** 2
-        return factor, trees.vector(model.prior.precision_of(self.weights.params))
+        return factor, prior_precision(model, self.weights.params)
 
     def covariance(self, model: Model) -> Covariance:
         """Return the inverse of the precision; NaN where it is not positive definite."""
@@ -436,7 +444,8 @@ class LaplaceCurvature:
     def diagonal(self, model: Model) -> jax.Array:
         """Return the diagonal of the precision, (p,)."""
         factor, prior = self._scales(model)
-        return self.structure.diagonal(self.ready, factor) + prior
+        own = prior if prior.ndim == 1 else jnp.diagonal(prior)
+        return self.structure.diagonal(self.ready, factor) + own
 
     def precision(self, model: Model) -> jax.Array:
         """Return the precision that a structure keeps by its entries: (p, p), or (p,)."""
@@ -450,9 +459,13 @@ class LaplaceCurvature:
         term in the value, and the gradient is that at a fixed mode.
         """
         factor, prior = self._scales(model)
-        log_joint = model.log_prior(self.weights.params) + log_likelihood_of(model, self.sums)
+        log_joint = model.log_prior(self.weights.params) + self.log_likelihood(model)
         log_det = self.structure.log_det(self.ready, factor, prior)
-        return log_joint + 0.5 * (prior.size * LOG_2PI - log_det)
+        return log_joint + 0.5 * (len(prior) * LOG_2PI - log_det)
+
+    def log_likelihood(self, model: Model) -> jax.Array:
+        """Return the log likelihood of all rows at the mode in nats."""
+        return log_likelihood_of(model, self.sums)
 
     def gradient(self, model: Model) -> jax.Array:
         """Return the gradient of the log joint in the weights, (p,)."""

@@ -128,8 +128,9 @@ class FullCurvature(_Entries):
         return super().sums(f, params, x, root, weight)
 
     def precision(self, ready: jax.Array, factor: jax.Array, tau: jax.Array) -> jax.Array:
-        """Return the precision, (p, p)."""
-        return jnp.tensordot(factor, ready, 1) + jnp.diag(tau)
+        """Return the precision, (p, p); tau may be a matrix, of a prior with correlations."""
+        own = tau if tau.ndim == 2 else jnp.diag(tau)
+        return jnp.tensordot(factor, ready, 1) + own
 
     def covariance(self, ready: jax.Array, factor: jax.Array, tau: jax.Array) -> Covariance:
         return from_precision(self.precision(ready, factor, tau))
