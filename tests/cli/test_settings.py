@@ -84,7 +84,7 @@ def test_a_value_the_method_refuses_is_told_with_its_reason():
 
 
 def test_a_wrapped_method_without_settings_is_none_itself():
-    assert names(Evidence(Exact())) == ["rounds", "steps"]
+    assert names(Evidence(Exact())) == ["rounds", "steps", "by"]
     with pytest.raises(UserError, match="no such setting"):
         apply_settings(Evidence(Exact()), ["of=1"])
 

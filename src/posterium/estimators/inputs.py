@@ -56,7 +56,7 @@ def known(y: Any) -> np.ndarray:
     if cells.dtype.kind == "f":
         gaps = np.isnan(cells)
     else:
-        gaps = np.vectorize(_is_gap, otypes=[bool])(cells.astype(object))
+        gaps = np.array([_is_gap(value) for value in cells.astype(object).ravel()], bool)
     return np.logical_not(gaps.reshape(len(cells), -1)).all(axis=1)
 
 
