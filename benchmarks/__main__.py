@@ -2,12 +2,15 @@
 
 from benchmarks import driver_overhead
 
-TABLES = """
+OTHERS = """
 Every method on tables with published splits (hours; FOLDER holds a folder a table):
     python -m benchmarks.tables run --data FOLDER
     python -m benchmarks.tables report
+
+Laplace against laplace-torch (minutes; PYTHON is that of an environment which has it):
+    python -m benchmarks.laplace --peer PYTHON
 """
 
 if __name__ == "__main__":
     driver_overhead.main()
-    print(TABLES)
+    print(OTHERS)
