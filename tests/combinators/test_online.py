@@ -43,7 +43,7 @@ def training(steps, batch_size=None, rate=0.03, **at):
     return Laplace(at=MAP(steps=steps, batch_size=batch_size, learning_rate=rate, **at))
 
 
-@pytest.mark.parametrize("batch_size", [None, 10])
+@pytest.mark.parametrize("batch_size", [pytest.param(None, marks=pytest.mark.slow), 10])
 def test_on_a_line_it_ends_at_the_maximum_of_the_exact_evidence(batch_size):
     found = fit(KEY, LINE, DATA, OnlineEvidence(training(1500, batch_size), every=25))
     exact = fit(KEY, LINE, DATA, Evidence(Exact()))
@@ -69,6 +69,7 @@ def test_its_trajectory_is_kept_and_every_step_of_it_is_bounded():
     assert evidence[-1] > evidence[79]
 
 
+@pytest.mark.slow
 def test_a_network_ends_at_no_less_evidence_than_by_rounds():
     method = training(1500, rate=0.02, polish="newton")
     found = fit(KEY, NETWORK, DATA, OnlineEvidence(method))
@@ -81,6 +82,7 @@ def test_a_network_ends_at_no_less_evidence_than_by_rounds():
     assert found.verdict.status == "ok"
 
 
+@pytest.mark.slow
 def test_members_have_hyper_parameters_of_their_own():
     method = OnlineEvidence(training(300), every=25)
     both = fit(KEY, NETWORK, DATA, Ensemble(method, 2))

@@ -63,6 +63,7 @@ def test_forty_transitions_of_warm_up_sample_an_ill_conditioned_gaussian(quick, 
     assert np.abs(np.cov(z) - np.eye(4)).max() < 5 * np.sqrt(2 / size)
 
 
+@pytest.mark.slow
 def test_its_trajectories_are_short_from_the_first_on(quick):
     plain = fit(KEY, LINE, DATA, StartFrom(NUTS(warmup=40, draws=DRAWS), Laplace(at=MODE)))
     steps = lambda found, phase: found.info[phase]["n_steps"][10:].mean()  # noqa: E731
@@ -72,6 +73,7 @@ def test_its_trajectories_are_short_from_the_first_on(quick):
     assert steps(plain, "sampling") > 3 * steps(quick, "sampling")
 
 
+@pytest.mark.slow
 def test_chains_start_at_draws_of_the_gaussian(exact):
     found = fit(KEY, LINE, DATA, StartFrom(HMC(warmup=1, draws=1, chains=64), Laplace(at=MODE)))
     best = exact.model.log_joint
@@ -82,6 +84,7 @@ def test_chains_start_at_draws_of_the_gaussian(exact):
     assert abs(lost.mean() - 2.0) < 5 * np.sqrt(2 / 64)
 
 
+@pytest.mark.slow
 def test_a_sampled_noise_moves_beside_the_weights():
     """Its posterior mean is that of the exact evidence times the prior, by quadrature."""
     method = StartFrom(NUTS(warmup=150, draws=DRAWS, mass="start"), Laplace(at=MODE))
@@ -97,6 +100,7 @@ def test_a_sampled_noise_moves_beside_the_weights():
     assert abs(noise.mean() - mean) < 4 * noise.std() / np.sqrt(400)
 
 
+@pytest.mark.slow
 def test_members_of_an_ensemble_give_each_chain_a_mass_of_its_own():
     model = Model(MLP(hidden=(3,), activation="tanh"), Normal(1.0), Gaussian(0.3))
     data = as_data(X / X.std(axis=0), Y)

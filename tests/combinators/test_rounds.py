@@ -77,6 +77,7 @@ def test_the_fixed_point_is_mackays_formula():
     assert np.allclose(np.exp(raws(found)[1]) ** 2, residual / (40 - gamma), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_a_hyper_prior_has_its_part_in_the_balance():
     prior = Normal(learn(1.0, prior=HalfNormal(0.3)), "none")
     model = Model(Linear(), prior, Gaussian(learn(0.4, prior=HalfNormal(0.1))))
@@ -85,7 +86,9 @@ def test_a_hyper_prior_has_its_part_in_the_balance():
     assert np.abs(raws(found) - raws(newton)).max() < 1e-6
 
 
-@pytest.mark.parametrize("likelihood", [NOISES, HeteroscedasticGaussian()])
+@pytest.mark.parametrize(
+    "likelihood", [NOISES, pytest.param(HeteroscedasticGaussian(), marks=pytest.mark.slow)]
+)
 def test_the_fixed_point_and_newton_end_together(likelihood):
     """A precision a layer, another for the last biases, and a noise sd an output."""
     model = Model(MLP(likelihood.outputs(2), (3,), "tanh"), Normal(BY_LAYER), likelihood)
@@ -125,6 +128,7 @@ def test_rounds_that_do_not_suffice_are_told():
     assert any("rounds still moved" in reason for reason in found.verdict.reasons)
 
 
+@pytest.mark.slow
 def test_members_end_their_rounds_on_their_own():
     model = Model(MLP(hidden=(3,), activation="tanh"), Normal(learn(1.0)), Gaussian(0.3))
     method = Evidence(Laplace(at=MODE), rounds=6)
@@ -151,6 +155,7 @@ def test_the_grid_is_where_held_out_rows_score_best():
     assert np.isclose(found.info["tune"]["objective"][-1], max(scores), rtol=1e-9)
 
 
+@pytest.mark.slow
 def test_the_grid_takes_one_hyper_parameter_after_another_until_all_stand():
     data = as_data(X[:25], Y[:25], validation=as_data(X[25:], Y[25:]))
     model = Model(Linear(outputs=2), Normal(learn(1.0)), Gaussian(learn(np.array([1.0, 1.0]))))
@@ -165,7 +170,10 @@ def test_the_grid_takes_one_hyper_parameter_after_another_until_all_stand():
     assert noise[0] > noise[1]
 
 
-@pytest.mark.parametrize("likelihood", [Gaussian(np.array([0.3, 0.5])), Bernoulli()])
+@pytest.mark.parametrize(
+    "likelihood",
+    [pytest.param(Gaussian(np.array([0.3, 0.5])), marks=pytest.mark.slow), Bernoulli()],
+)
 def test_the_score_is_that_of_the_prediction(likelihood):
     y = Y if isinstance(likelihood, Gaussian) else (Y[:, 0] > 0).astype(int)
     network = MLP(2 if isinstance(likelihood, Gaussian) else 1, (3,), "tanh")

@@ -49,6 +49,7 @@ def test_on_a_linear_gaussian_model_it_is_the_full_one(structure):
     np.testing.assert_allclose(dense[1::2, 1::2], by_hand[1], atol=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("structure", ["kronecker", "low_rank"])
 def test_batches_and_streams_add_up_to_all_rows(structure):
     model, weights = Model(NET, Normal(), Gaussian(NOISE)), network_weights()
@@ -68,7 +69,7 @@ def test_batches_and_streams_add_up_to_all_rows(structure):
     ("likelihood", "y"),
     [
         (Gaussian(0.7), Y),
-        (HeteroscedasticGaussian(), Y[:, :1]),
+        pytest.param(HeteroscedasticGaussian(), Y[:, :1], marks=pytest.mark.slow),
         (Categorical(), (Y[:, 0] > 0).astype(int)),
     ],
 )

@@ -200,6 +200,7 @@ def test_a_narrow_sketch_keeps_most_of_the_matrix_and_never_more():
     assert np.trace(left) < 12 * 0.01 * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("structure", [FullCurvature(), LowRankCurvature(5), KRONECKER])
 def test_batches_add_up(monkeypatch, structure):
     whole = structure.sums(net, PARAMS, X, ROOT, WEIGHT)
