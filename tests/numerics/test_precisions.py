@@ -4,13 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from posterium.numerics.operators import (
-    Diagonal,
-    Full,
-    KroneckerBlock,
-    KroneckerCovariance,
-    LowRankCovariance,
-)
+from posterium.numerics.covariances.dense import Diagonal, Full
+from posterium.numerics.covariances.kronecker import KroneckerBlock, KroneckerCovariance
+from posterium.numerics.covariances.low_rank import LowRankCovariance
 from posterium.numerics.precisions import precision
 
 RNG = np.random.default_rng(4)

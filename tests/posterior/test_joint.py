@@ -16,13 +16,10 @@ from posterium import (
 )
 from posterium._struct import replace
 from posterium.numerics import trees
+from posterium.numerics.covariances.dense import Diagonal
+from posterium.numerics.covariances.kronecker import KroneckerBlock, KroneckerCovariance
+from posterium.numerics.covariances.low_rank import LowRankCovariance
 from posterium.numerics.kronecker import layout
-from posterium.numerics.operators import (
-    Diagonal,
-    KroneckerBlock,
-    KroneckerCovariance,
-    LowRankCovariance,
-)
 from posterium.posterior.joint import covariance
 from posterium.posterior.posterior import GaussianPosterior
 from posterium.posterior.predict import predict_by_draws

@@ -6,7 +6,7 @@ from scipy import stats
 
 from posterium import Gaussian, Linear, Model, Normal, Weights
 from posterium._struct import replace
-from posterium.numerics.operators import Diagonal, Full, from_precision
+from posterium.numerics.covariances.dense import Diagonal, Full, from_precision
 from posterium.posterior.posterior import Draw, GaussianPosterior, Mixture, Point, Samples
 
 RNG = np.random.default_rng(4)

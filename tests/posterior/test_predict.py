@@ -17,7 +17,7 @@ from posterium import (
     predict,
 )
 from posterium._struct import replace
-from posterium.numerics.operators import Diagonal, Full
+from posterium.numerics.covariances.dense import Diagonal, Full
 from posterium.posterior import predict as predict_module
 from posterium.posterior.posterior import Draw, GaussianPosterior, Mixture, Point, Samples
 from posterium.posterior.predict import ApproximationWarning, predict_by_draws

@@ -26,7 +26,7 @@ from posterium import (
 )
 from posterium._struct import replace
 from posterium.model.subset import restricted
-from posterium.numerics.operators import Diagonal
+from posterium.numerics.covariances.dense import Diagonal
 from posterium.posterior.fit import Fit, Seen
 from posterium.posterior.posterior import Draw, GaussianPosterior, Mixture, Point, Samples
 

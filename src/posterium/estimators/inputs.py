@@ -57,7 +57,7 @@ def known(y: Any) -> np.ndarray:
         gaps = np.isnan(cells)
     else:
         gaps = np.array([_is_gap(value) for value in cells.astype(object).ravel()], bool)
-    return np.logical_not(gaps.reshape(len(cells), -1)).all(axis=1)
+    return np.logical_not(gaps.reshape(len(cells), -1).any(axis=1))
 
 
 def _is_gap(value: Any) -> bool:

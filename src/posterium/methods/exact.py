@@ -24,7 +24,8 @@ from posterium.model.model import Model
 from posterium.model.prior import LOG_2PI, Flat, Normal
 from posterium.model.weights import Weights
 from posterium.numerics import regression
-from posterium.numerics.operators import Covariance, Full
+from posterium.numerics.covariances.base import Covariance
+from posterium.numerics.covariances.dense import Full
 from posterium.phases.descent import as_weights
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import GaussianPosterior

@@ -24,19 +24,23 @@ from posterium.model.gaussian_prior import correlated
 from posterium.model.model import Model
 from posterium.model.prior import LOG_2PI
 from posterium.model.weights import Weights
-from posterium.numerics import curvature, structures, trees
-from posterium.numerics.operators import Covariance
-from posterium.numerics.structures import (
-    DiagonalCurvature,
-    FullCurvature,
-    KroneckerCurvature,
-    Structure,
-)
+from posterium.numerics import curvature, trees
+from posterium.numerics.covariances.base import Covariance, Function
+from posterium.numerics.structures.base import Structure
+from posterium.numerics.structures.dense import DiagonalCurvature, FullCurvature
+from posterium.numerics.structures.kronecker import KroneckerCurvature
+from posterium.numerics.structures.low_rank import LowRankCurvature
 from posterium.phases.descent import Descent, Optimiser, as_weights
 from posterium.phases.hold import hold
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import GaussianPosterior
 
+STRUCTURES: dict[str, Structure] = {
+    "full": FullCurvature(),
+    "kronecker": KroneckerCurvature(),
+    "low_rank": LowRankCurvature(),
+    "diagonal": DiagonalCurvature(),
+}
 CURVATURES = ("ggn", "empirical", "hessian")
 HELD = {"prior": ("network", "prior"), "all": ("network", "prior", "likelihood")}
 STEP_WORK = 2**35
@@ -120,7 +124,7 @@ class Laplace:
     def __post_init__(self) -> None:
         known: dict[str, Any] = {"curvature": CURVATURES, "held": HELD}
         if isinstance(self.structure, str):
-            known["structure"] = structures.NAMED
+            known["structure"] = STRUCTURES
         for name, choices in known.items():
             if getattr(self, name) not in choices:
                 told = " or ".join(map(repr, choices))
@@ -148,7 +152,7 @@ class Laplace:
 
     def _structure(self) -> Structure:
         named = isinstance(self.structure, str)
-        return structures.NAMED[self.structure] if named else self.structure
+        return STRUCTURES[self.structure] if named else self.structure
 
     def _split(self, data: Data | Stream, entries: int) -> tuple[int, int | None]:
         """Return in how many batches of how many rows one pass goes; `entries` a Jacobian has."""
@@ -358,7 +362,7 @@ def prior_precision(model: Model, params: Any) -> jax.Array:
     return trees.vector(model.prior.precision_of(params))
 
 
-def outputs_of(model: Model, weights: Weights) -> structures.Function:
+def outputs_of(model: Model, weights: Weights) -> Function:
     """Return the network as a function of its parameters and a batch."""
     return lambda params, x: model.network.apply(replace(weights, params=params), x)[0]
 

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from posterium._struct import struct
-from posterium.numerics.operators import Covariance, Diagonal, Full
+from posterium.numerics.covariances.base import Covariance
+from posterium.numerics.covariances.dense import Diagonal, Full
 
 
 class Family(Protocol):

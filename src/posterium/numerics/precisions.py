@@ -15,7 +15,9 @@ from jax.scipy.linalg import solve_triangular
 from scipy import linalg
 
 from posterium._struct import struct
-from posterium.numerics.operators import Diagonal, Full, KroneckerCovariance, LowRankCovariance
+from posterium.numerics.covariances.dense import Diagonal, Full
+from posterium.numerics.covariances.kronecker import KroneckerCovariance
+from posterium.numerics.covariances.low_rank import LowRankCovariance
 
 
 class Precision(Protocol):

@@ -15,7 +15,7 @@ from posterium.model.gaussian_prior import GaussianPrior
 from posterium.model.model import Model
 from posterium.model.weights import Weights
 from posterium.numerics import trees
-from posterium.numerics.operators import Covariance
+from posterium.numerics.covariances.base import Covariance
 from posterium.numerics.precisions import precision
 
 

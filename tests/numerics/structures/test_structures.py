@@ -5,14 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from posterium.numerics import curvature, structures, trees
-from posterium.numerics.structures import (
-    DiagonalCurvature,
-    FullCurvature,
-    KroneckerCurvature,
-    LowRankCurvature,
-    pull,
-)
+from posterium.numerics import curvature, trees
+from posterium.numerics.structures import dense as dense_structures
+from posterium.numerics.structures.dense import DiagonalCurvature, FullCurvature, pull
+from posterium.numerics.structures.kronecker import KroneckerCurvature
+from posterium.numerics.structures.low_rank import LowRankCurvature
 
 RNG = np.random.default_rng(7)
 N, D, H, K = 9, 3, 4, 2
@@ -88,7 +85,7 @@ def last(params, x):
 @pytest.mark.parametrize("params", [{"b": np.ones(K), "w": np.ones((D, K))}])
 def test_a_function_of_one_product_needs_no_jacobian(monkeypatch, params):
     expected = dense(last, params, X, ROOT, WEIGHT)
-    monkeypatch.setattr(structures, "pull", None)
+    monkeypatch.setattr(dense_structures, "pull", None)
     for budget in (2**25, 8 * D * K**2 * 8):
         monkeypatch.setattr(curvature, "TILE_BYTES", budget)
         found = FullCurvature().sums(last, params, X, ROOT, WEIGHT)

@@ -7,7 +7,7 @@ import pytest
 
 from posterium._struct import struct
 from posterium.numerics import trees
-from posterium.numerics.functional import KeptColumns, PassedColumns, functional
+from posterium.numerics.covariances.functional import KeptColumns, PassedColumns, functional
 
 RNG = np.random.default_rng(8)
 N, D, H, K, R = 7, 3, 5, 2, 2

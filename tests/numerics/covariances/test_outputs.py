@@ -5,15 +5,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from posterium.numerics import operators, trees
-from posterium.numerics.operators import (
-    Diagonal,
-    Full,
-    FullHead,
-    KroneckerBlock,
-    KroneckerCovariance,
-    LowRankCovariance,
-)
+from posterium.numerics import kronecker as factors
+from posterium.numerics import trees
+from posterium.numerics.covariances import base
+from posterium.numerics.covariances import kronecker as kronecker_covariances
+from posterium.numerics.covariances.dense import Diagonal, Full, FullHead
+from posterium.numerics.covariances.kronecker import KroneckerBlock, KroneckerCovariance
+from posterium.numerics.covariances.low_rank import LowRankCovariance
 
 RNG = np.random.default_rng(12)
 N, D, H, K = 7, 3, 4, 2
@@ -73,7 +71,7 @@ def dense_jacobian(f, params, x):
 
 def kronecker(f, params):
     """Return a Kronecker covariance of random blocks for the products of a network."""
-    found = operators.layout(f, params, X)
+    found = factors.layout(f, params, X)
     blocks = tuple(
         KroneckerBlock(
             RNG.normal(size=(len(at), len(at))), RNG.normal(size=(at.shape[1],) * 2),
@@ -119,7 +117,7 @@ def test_outputs_and_their_variances_are_those_of_the_dense_jacobian(name, which
 def test_inputs_go_through_a_few_at_a_time_without_a_change(monkeypatch):
     covariance = kronecker(net, PARAMS)
     whole = covariance.rows(net, PARAMS, X)[1]
-    monkeypatch.setattr(operators, "ROWS_BYTES", 8 * N * H * 3)
+    monkeypatch.setattr(kronecker_covariances, "ROWS_BYTES", 8 * N * H * 3)
     np.testing.assert_allclose(covariance.rows(net, PARAMS, X)[1], whole, rtol=1e-10)
     assert covariance.row_width(net, PARAMS, X) < 2 * trees.count(PARAMS)
 
@@ -137,7 +135,7 @@ def test_a_last_layer_is_taken_in_once_and_nothing_else_is():
 
 def test_rows_at_a_time_are_a_power_of_two_within_the_budget():
     for numbers in (1, 10**5, 10**6, 3 * 10**6, 10**9):
-        rows = operators.rows_at_once(numbers, np.float64)
+        rows = base.rows_at_once(numbers, np.float64)
         assert 256 % rows == 0
-        assert rows == 1 or 8 * rows * numbers <= operators.ROWS_BYTES
-        assert rows == operators.ROWS or 16 * rows * numbers > operators.ROWS_BYTES
+        assert rows == 1 or 8 * rows * numbers <= base.ROWS_BYTES
+        assert rows == base.ROWS or 16 * rows * numbers > base.ROWS_BYTES

@@ -22,9 +22,8 @@ import jax.numpy as jnp
 
 from posterium._struct import struct
 from posterium.numerics import curvature, trees
-from posterium.numerics.operators import Covariance, rows_at_once
+from posterium.numerics.covariances.base import Covariance, Function, rows_at_once
 
-Function = Callable[[Any, Any], jax.Array]
 KEPT_BYTES = 2**28
 """What the columns may take to be kept."""
 

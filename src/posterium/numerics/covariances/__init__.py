@@ -1,0 +1,1 @@
+"""Covariances of weights as operators: a file for each kind."""

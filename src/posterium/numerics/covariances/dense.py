@@ -1,0 +1,177 @@
+"""Covariances by their entries: diagonal and full."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
+
+from posterium._struct import struct
+from posterium.numerics.covariances.base import ROWS, Covariance, Function, pulled, rows_at_once
+from posterium.numerics.kronecker import layout
+from posterium.numerics.taps import tap
+
+
+@struct
+class Diagonal(Covariance):
+    """A diagonal covariance, by its standard deviations (p,)."""
+
+    sd: jax.Array
+
+    title: ClassVar[str] = "diagonal"
+
+    def sqrt(self, z: jax.Array) -> jax.Array:
+        return self.sd * z
+
+    def variance(self) -> jax.Array:
+        return self.sd**2
+
+    def quadratic(self, jacobian: jax.Array) -> jax.Array:
+        scaled = jacobian * self.sd[None, :]
+        return scaled @ scaled.T
+
+    def log_det(self) -> jax.Array:
+        return 2 * jnp.sum(jnp.log(self.sd))
+
+    def dense(self) -> jax.Array:
+        return jnp.diag(self.sd**2)
+
+
+@struct
+class Full(Covariance):
+    """A dense covariance by any factor F (p, p) of it, S = F F^T.
+
+    Of several outputs it sees the input of each product before the gradients at it: J F for one
+    row then costs about p^2 multiplications, not k p^2.
+    """
+
+    factor: jax.Array
+
+    title: ClassVar[str] = "full"
+
+    def sqrt(self, z: jax.Array) -> jax.Array:
+        return self.factor @ z
+
+    def variance(self) -> jax.Array:
+        return jnp.sum(self.factor**2, axis=1)
+
+    def quadratic(self, jacobian: jax.Array) -> jax.Array:
+        scaled = jacobian @ self.factor
+        return scaled @ scaled.T
+
+    def log_det(self) -> jax.Array:
+        return 2 * jnp.linalg.slogdet(self.factor)[1]
+
+    def dense(self) -> jax.Array:
+        return self.factor @ self.factor.T
+
+    def outputs(self, f: Function, params: Any, x: Any) -> tuple[jax.Array, jax.Array]:
+        return self._map(lambda seen: seen @ seen.T, f, params, x)
+
+    def marginals(self, f: Function, params: Any, x: Any) -> tuple[jax.Array, jax.Array]:
+        return self._map(lambda seen: jnp.sum(seen**2, axis=1), f, params, x)
+
+    def _map(
+        self,
+        told: Callable[[jax.Array], jax.Array],
+        f: Function,
+        params: Any,
+        x: Any,
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return f of each row, and something of J F, (k, p)."""
+        tapped = tap(f, params, x)
+        blocks, others = self._blocks(f, params, x)
+
+        def one(x: Any) -> tuple[jax.Array, jax.Array]:
+            out, inputs, gradients, rest = pulled(tapped, x)
+            seen = rest @ others
+            for block, a, g in zip(blocks, inputs, gradients, strict=True):
+                seen += _through(block, a, g)
+            return out, told(seen)
+
+        width = max((p.outputs for p in tapped.products), default=1)
+        rows = rows_at_once(width * len(self.factor), self.factor.dtype)
+        return jax.lax.map(one, x, batch_size=rows)
+
+    def _blocks(self, f: Function, params: Any, x: Any) -> tuple[list[jax.Array], jax.Array]:
+        """Return the rows of F of each product (in, out, p), and of all other weights (q, p)."""
+        found = layout(f, params, x)
+        return [self.factor[at] for at in found.entries], self.factor[found.rest]
+
+    def ready(self, f: Function, params: Any, x: Any) -> Any:
+        """Take the gradients of several outputs in, where they are alike for all rows.
+
+        So they are in a last layer: the variance of an output is then a quadratic form in what
+        enters it, and the covariance of that form is p / k wide.
+        """
+        tapped = tap(f, params, x)
+        if any(p.positions > 1 for p in tapped.products):
+            return self
+
+        def slopes(x: Any) -> tuple[list[jax.Array], jax.Array]:
+            return pulled(tapped, x)[2:]
+
+        try:
+            gradients, rest = jax.vmap(slopes, out_axes=None)(jax.tree.map(lambda a: a[:1], x))
+        except ValueError:  # a gradient depends on the row
+            return self
+        if len(rest) == 1:
+            return self
+        blocks, others = self._blocks(f, params, x)
+
+        def inner(slopes: tuple[list[jax.Array], jax.Array]) -> jax.Array:
+            gradients, rest = slopes
+            pairs = zip(blocks, gradients, strict=True)
+            rows = [jnp.einsum("iop,o->ip", block, g[0]) for block, g in pairs]
+            rows = jnp.concatenate([*rows, (rest @ others)[None]])
+            return rows @ rows.T
+
+        return FullHead(self, jax.lax.map(inner, (gradients, rest)))
+
+
+def _through(block: jax.Array, inputs: jax.Array, gradients: jax.Array) -> jax.Array:
+    """Return J F, (k, p), for J = sum over positions of outer products, F as (in, out, p)."""
+    if len(inputs) == 1:
+        return gradients[:, 0] @ jnp.einsum("i,iop->op", inputs[0], block)
+    return jnp.einsum("ti,kto,iop->kp", inputs, gradients, block, optimize=[(0, 1), (0, 1)])
+
+
+@struct
+class FullHead:
+    """What `Full` says of outputs whose gradients at all products are alike for all rows.
+
+    Parameters
+    ----------
+    whole
+        The covariance.
+    inner
+        Of each output, the covariance of its inputs' coefficients, (k, in, in): all products'
+        inputs side by side, and 1 for what is in none.
+    """
+
+    whole: Full
+    inner: jax.Array
+
+    def outputs(self, f: Function, params: Any, x: Any) -> tuple[jax.Array, jax.Array]:
+        return self.whole.outputs(f, params, x)
+
+    def marginals(self, f: Function, params: Any, x: Any) -> tuple[jax.Array, jax.Array]:
+        tapped = tap(f, params, x)
+
+        def one(x: Any) -> tuple[jax.Array, jax.Array]:
+            out, inputs, _ = tapped.pull(x)
+            a = jnp.concatenate([*(a[0] for a in inputs), jnp.ones(1, out.dtype)])
+            return out.ravel(), jnp.einsum("i,kij->kj", a, self.inner) @ a
+
+        return jax.lax.map(one, x, batch_size=ROWS)
+
+
+def from_precision(precision: jax.Array) -> Full:
+    """Return the dense covariance whose inverse is a positive definite matrix (p, p).
+
+    A matrix that is not positive definite gives NaN, which the caller must report.
+    """
+    lower = jnp.linalg.cholesky(precision)
+    identity = jnp.eye(precision.shape[0], dtype=precision.dtype)
+    return Full(solve_triangular(lower, identity, lower=True, trans="T"))

@@ -1,0 +1,1 @@
+"""Structures: how the curvature of a sum over rows is kept; a file for each."""
