@@ -20,7 +20,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("[!_]*/*.md"))]
 METHOD_PAGES = sorted(DOCS.glob("methods/*.md"))
 LONG = [page for folder in ("methods", "networks") for page in sorted(DOCS.glob(f"{folder}/*.md"))]
-QUICK = {"methods/ensemble", "methods/exact", "networks/index"}
+QUICK = {"methods/ensemble", "methods/exact"}
 """Long pages that run in the quick tests; the build of the documents runs all of them."""
 STEPS = 200
 """Steps of the named methods in the documents' examples; what they compute is tested elsewhere."""

@@ -87,6 +87,7 @@ def test_a_hyper_prior_takes_part_with_its_jacobian():
     assert np.abs(np.log(values(found)) - best.x).max() < 1e-4
 
 
+@pytest.mark.slow
 def test_the_scale_of_a_basis_is_learned_too():
     free = Model(Linear(Fourier(40, learn(1.0))), Normal(1.0, "none"), Gaussian(0.3))
     found = fit(KEY, free, DATA, Evidence(Exact()))

@@ -279,6 +279,7 @@ def test_of_100_good_runs_at_most_2_are_flagged():
 # The door
 
 
+@pytest.mark.slow
 def test_an_ensemble_of_samplers_is_judged_member_by_member():
     model, data = planted("normal")
     small = HMC(warmup=20, draws=40, chains=2, leapfrog=4)

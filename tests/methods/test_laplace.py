@@ -121,7 +121,13 @@ def test_covariance_and_evidence_move_to_other_hyper_parameters_exactly(linear_f
         assert float(kept.log_evidence(moved)) == pytest.approx(evidence - away, abs=1e-8)
 
 
-@pytest.mark.parametrize("structure", ["full", "diagonal", "kronecker", "low_rank"])
+@pytest.mark.parametrize(
+    "structure",
+    [
+        "full", "kronecker",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("diagonal", "low_rank")),
+    ],
+)  # fmt: skip
 def test_the_gradient_of_the_evidence_equals_differences(structure):
     prior = Normal({"layers": [learn(0.7), learn(np.array(1.9))]})
     model = Model(NET, prior, Gaussian(learn(NOISE, floor=1e-2)))
@@ -172,6 +178,7 @@ def test_the_logistic_reference_system_has_its_mode_and_covariance():
     assert np.all(np.abs(probs - truth) < 4.5 * spread / np.sqrt(draws))
 
 
+@pytest.mark.slow
 def test_the_linearised_predictive_of_classes_agrees_with_a_million_draws():
     network = MLP(outputs=3, hidden=(3,), activation="tanh")
     data = as_data(X, RNG.integers(0, 3, N))

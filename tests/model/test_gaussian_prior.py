@@ -76,6 +76,7 @@ def test_the_mode_after_two_goes_is_that_of_all_rows(first, whole):
     assert np.abs(np.linalg.inv(-hessian) - covariance).max() < 1e-8
 
 
+@pytest.mark.slow
 def test_samplers_and_the_bound_take_it(first, whole):
     mean, covariance = moments(whole)
     bound = ps.VI(family="full", steps=1500, noise="sigma_points", average=0.2)
@@ -90,6 +91,7 @@ def test_samplers_and_the_bound_take_it(first, whole):
     assert np.abs(np.cov(spread) - np.eye(6)).max() < 5 * np.sqrt(2 / 400)
 
 
+@pytest.mark.slow
 def test_a_diagonal_posterior_is_a_prior_like_any_other():
     diagonal = ps.Laplace(structure="diagonal", at=POLISHED)
     before = ps.fit(KEY, LINEAR, FIRST, diagonal)
@@ -137,6 +139,7 @@ def test_laplace_after_two_goes_is_the_posterior_of_all_rows(first, whole, after
     assert found.verdict.status == "ok"
 
 
+@pytest.mark.slow
 def test_a_noise_is_tuned_under_an_earlier_posterior(first):
     free = ps.Gaussian(ps.learn(np.array([1.0, 1.0])))
     method = ps.Evidence(ps.Laplace(at=POLISHED), rounds=10)

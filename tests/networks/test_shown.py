@@ -136,6 +136,7 @@ def test_laplace_is_unsure_of_it_through_all_weights(shown, page, name):
     assert (uncertainty(predictions) > 0).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "name"), EVERY)
 def test_its_last_layer_is_what_it_ends_with(shown, page, name):
     space = shown(page)

@@ -10,10 +10,13 @@ from posterium.datasets import reference
 from posterium.recipes import r0_map, r1_blr, r1_predictive, runner
 
 IDS = [id for id, _ in recipes.names()]
+LONG = {"R1.more.laplace"}
 WITH_FULL_LENGTH = {"R1.evidence": {"within_0.05_of_a_long_run"}}
 
 
-@pytest.mark.parametrize("id", IDS)
+@pytest.mark.parametrize(
+    "id", [pytest.param(id, marks=[pytest.mark.slow] if id in LONG else []) for id in IDS]
+)
 def test_a_recipe_passes_its_gates(id):
     found = recipes.run(id, fast=True)
     assert found["passed"] is True, found

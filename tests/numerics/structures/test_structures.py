@@ -224,7 +224,7 @@ def convolved(params, x):
     return jnp.tanh(y + params["bias"][None, :, None]).sum(-1)
 
 
-@pytest.mark.parametrize("sharing", ["expand", "reduce"])
+@pytest.mark.parametrize("sharing", ["expand", pytest.param("reduce", marks=pytest.mark.slow)])
 def test_outputs_of_a_network_that_shares_its_weights(sharing):
     params = {"bias": RNG.normal(size=K), "kernel": RNG.normal(size=(K, 1, 3))}
     structure = KroneckerCurvature(sharing)
