@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("[!_]*/*.md"))]
 METHOD_PAGES = sorted(DOCS.glob("methods/*.md"))
-LONG = [page for folder in ("methods", "networks") for page in sorted(DOCS.glob(f"{folder}/*.md"))]
-QUICK = {"methods/ensemble", "methods/exact"}
+LONG = [*DOCS.glob("methods/*.md"), *DOCS.glob("networks/*.md"), *DOCS.glob("write-*.md")]
+QUICK = {"methods/ensemble", "methods/exact", "write-your-own-likelihood"}
 """Long pages that run in the quick tests; the build of the documents runs all of them."""
 STEPS = 200
 """Steps of the named methods in the documents' examples; what they compute is tested elsewhere."""

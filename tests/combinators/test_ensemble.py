@@ -55,6 +55,7 @@ def test_every_member_learns_its_own_hyper_parameters():
     assert len(set(scales.tolist())) == 3
 
 
+@pytest.mark.slow
 def test_the_evidence_of_an_ensemble_is_the_mean_of_its_members():
     free = Model(Linear(), Normal(learn(1.0), "none"), Gaussian(learn(0.5)))
     one = fit(KEY, free, DATA, Evidence(Exact()))

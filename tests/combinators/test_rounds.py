@@ -170,6 +170,7 @@ def test_the_grid_takes_one_hyper_parameter_after_another_until_all_stand():
     assert noise[0] > noise[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "likelihood",
     [pytest.param(Gaussian(np.array([0.3, 0.5])), marks=pytest.mark.slow), Bernoulli()],

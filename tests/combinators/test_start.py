@@ -78,7 +78,7 @@ def test_a_fit_with_other_free_hyper_parameters_is_no_start():
 SETTLED = Ensemble(MAP(steps=30, learning_rate=0.05), 2)
 
 
-@pytest.mark.parametrize("given", [False, True])
+@pytest.mark.parametrize("given", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_members_that_go_on_from_members_keep_the_noise_they_learned(given):
     model = Model(MLP(hidden=(2,)), Normal(), Gaussian(learn(0.7)))
     first = fit(jax.random.key(0), model, line(), SETTLED)

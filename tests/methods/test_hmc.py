@@ -225,6 +225,7 @@ def assert_reference(draws: np.ndarray, mean: np.ndarray, covariance: np.ndarray
     assert ratio.max() <= 1.05
 
 
+@pytest.mark.slow
 def test_the_correlated_reference_posterior_with_sampled_noise_is_met():
     method = NUTS(warmup=500, draws=1000, mass="dense", start="network")
     found, draws, mean, covariance = reference_draws("sblrc-blr", method)

@@ -41,8 +41,18 @@ CASES = [
     for net, one in enumerate(stored["nets"])
     for structure in one["found"]
 ]
-REGRESSIONS = [case for case in CASES if case[0] == "regression"]
-CLASSIFICATIONS = [case for case in CASES if case[0] == "classification"]
+QUICK = (("regression", "full"), ("classification", "kronecker"))
+
+
+def marked(cases):
+    return [
+        pytest.param(case, marks=[] if (case[0], case[2]) in QUICK else [pytest.mark.slow])
+        for case in cases
+    ]
+
+
+REGRESSIONS = marked(case for case in CASES if case[0] == "regression")
+CLASSIFICATIONS = marked(case for case in CASES if case[0] == "classification")
 REFERENCES = Path(__file__).parents[3] / "shared" / "data" / "posteriordb"
 
 
@@ -69,7 +79,7 @@ def case_id(case):
     return " ".join(map(str, case))
 
 
-@pytest.fixture(scope="module", params=CASES, ids=case_id)
+@pytest.fixture(scope="module", params=marked(CASES), ids=case_id)
 def pair(request):
     """Fit one stored case; return the fit and what laplace-torch found."""
     task, number, structure = request.param

@@ -25,8 +25,8 @@ PAGES = {
 }
 EVERY = [(page, name) for page, names in PAGES.items() for name in names]
 QUICK = {
-    "map": {("sequences", "transformer, equinox"), ("decoder", "nnx")},
-    "laplace": {("graph", "functions"), ("sequences", "recurrent, nnx")},
+    "map": {("decoder", "nnx")},
+    "laplace": {("graph", "functions")},
     "vi": {("cnn", "equinox")},
     "ensemble": {("mlp", "linen")},
 }

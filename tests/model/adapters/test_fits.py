@@ -199,6 +199,7 @@ def test_estimators_take_a_network_as_it_is(name):
         wrong.fit(X, Y)
 
 
+@pytest.mark.slow
 def test_a_subset_is_chosen_by_paths():
     method = Subset(Laplace(at=None), "last/*", rest=None)
     found = fit(KEY, model("equinox"), DATA, method, start=start("equinox"))
@@ -212,6 +213,7 @@ def test_a_pattern_without_a_match_is_refused_with_the_paths_there_are(name):
         fit(KEY, model(name), DATA, Subset(Laplace(at=None), "final/*"))
 
 
+@pytest.mark.slow
 def test_the_places_of_held_out_rows_are_taken_by_fitted_ones_where_rows_see_each_other():
     descent = Descent(validation=0.3)
     x = np.arange(20.0)[:, None]

@@ -284,6 +284,7 @@ class NNXAttention(nnx.Module):
         return self.attend(x, deterministic=not train).sum((1, 2))[:, None]
 
 
+@pytest.mark.slow
 def test_dropout_in_attention_is_on_where_there_is_a_key_and_arrays_of_a_module_are_state():
     network = from_nnx(NNXAttention)
     weights = init(network, KEY)
