@@ -1,6 +1,6 @@
 # make demo         fit a bundled table and write demo/, in an environment of its own (.venv)
 # make test         style, types and the quick tests, in an environment per Python version
-# make test-slow    the tests left out of `make test`
+# make test-slow    the tests left out of `make test` and `make test-torch`
 # make test-torch   the tests of networks of PyTorch, in an environment of its own
 # make bench        posterium against hand-written JAX
 # make docs         the documentation, executed, into docs/_build/html (environment .venv-docs)
@@ -17,6 +17,7 @@ DOCS := .venv-docs
 TEST = .venv-test-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 RUN = $(TEST)/bin/python -m
 TORCH = $(subst -test-,-torch-,$(TEST))
+TORCH_TESTS := tests/model/adapters/test_torch*.py
 SOURCES := $(shell find src -type f -not -name '*.pyc')
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -34,12 +35,13 @@ test: check-python
 	$(RUN) pytest -q -n $(WORKERS)
 
 test-slow: check-python
-	@$(MAKE) --no-print-directory $(TEST)/installed
+	@$(MAKE) --no-print-directory $(TEST)/installed $(TORCH)/installed
 	$(RUN) pytest -q -n $(WORKERS) -m slow
+	$(TORCH)/bin/python -m pytest -q -n $(WORKERS) -m slow $(TORCH_TESTS)
 
 test-torch: check-python
 	@$(MAKE) --no-print-directory $(TORCH)/installed
-	$(TORCH)/bin/python -m pytest -q -n $(WORKERS) tests/model/adapters/test_torch*.py
+	$(TORCH)/bin/python -m pytest -q -n $(WORKERS) $(TORCH_TESTS)
 
 bench: check-python
 	@$(MAKE) --no-print-directory $(TEST)/installed

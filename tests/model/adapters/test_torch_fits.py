@@ -92,6 +92,7 @@ def test_methods_take_a_module_as_it_is(method):
     assert np.isfinite(np.asarray(predict(KEY, found, X).sd)).all()
 
 
+@pytest.mark.slow
 def test_tokens_go_through_a_transformer():
     x = NETS["transformer"][1]
     data = as_data(x, Y)

@@ -22,9 +22,9 @@ NAMES += [("sequences", f"{kind}, torch") for kind in ("recurrent", "transformer
 CASES = [(*name, "MAP") for name in NAMES] + [
     ("cnn", "torch", "Ensemble"),
     ("graph", "torch", "VI"),
-    ("sequences", "recurrent, torch", "Laplace"),
     ("sequences", "transformer, torch", "Laplace"),
-    ("sequences", "transformer, torch", "VI"),
+    pytest.param("sequences", "recurrent, torch", "Laplace", marks=pytest.mark.slow),
+    pytest.param("sequences", "transformer, torch", "VI", marks=pytest.mark.slow),
 ]
 
 
