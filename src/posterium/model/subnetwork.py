@@ -8,6 +8,7 @@ import jax.numpy as jnp
 from posterium._struct import replace, struct
 from posterium.model.model import Model
 from posterium.model.prior import Normal, normal_term
+from posterium.model.subset import Part
 from posterium.model.weights import Weights
 from posterium.numerics import trees
 
@@ -15,7 +16,7 @@ ENTRIES = "entries"
 
 
 @struct
-class Subnetwork:
+class Subnetwork(Part):
     """A network whose parameters are some entries of another's, as one vector.
 
     Parameters
@@ -32,25 +33,13 @@ class Subnetwork:
     frozen: Weights
     places: Any
 
-    def init(self, key: jax.Array, x: jax.Array) -> Weights:
-        """Draw the free entries as the whole network does."""
-        drawn = self.network.init(key, x)
-        return self.restrict(replace(drawn, state=self.frozen.state))
-
     def restrict(self, weights: Weights) -> Weights:
-        """Return the free entries among all weights of the network."""
         return replace(weights, params={ENTRIES: trees.vector(weights.params)[self.places]})
 
     def whole(self, weights: Weights) -> Weights:
-        """Return all weights of the network, the free entries as given."""
         vector, unravel = trees.ravel(self.frozen.params)
         params = unravel(vector.at[self.places].set(weights.params[ENTRIES]))
         return replace(weights, params=params)
-
-    def apply(
-        self, weights: Weights, x: jax.Array, *, train: bool = False
-    ) -> tuple[jax.Array, Any]:
-        return self.network.apply(self.whole(weights), x, train=train)
 
 
 @struct

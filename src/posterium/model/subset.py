@@ -1,5 +1,6 @@
 """Subset: a model in which only some weights are free, and all others stand as they are."""
 
+import abc
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -14,9 +15,37 @@ from posterium.numerics import layers, trees
 LAST_LAYER = "last_layer"
 
 
+class Part(abc.ABC):
+    """A network of which only some weights are its parameters, the others as they stand.
+
+    `network` is the whole one and `frozen` all of its weights.
+    """
+
+    network: Any
+    frozen: Weights
+
+    @abc.abstractmethod
+    def restrict(self, weights: Weights) -> Weights:
+        """Return the free ones among all weights of the network."""
+
+    @abc.abstractmethod
+    def whole(self, weights: Weights) -> Weights:
+        """Return all weights of the network, the free ones as given."""
+
+    def init(self, key: jax.Array, x: jax.Array) -> Weights:
+        """Draw the free weights as the whole network does."""
+        drawn = self.network.init(key, x)
+        return self.restrict(replace(drawn, state=self.frozen.state))
+
+    def apply(
+        self, weights: Weights, x: jax.Array, *, train: bool = False
+    ) -> tuple[jax.Array, Any]:
+        return self.network.apply(self.whole(weights), x, train=train)
+
+
 @struct
-class Restricted:
-    """A network of which only some weights are its parameters.
+class Restricted(Part):
+    """A network of which only the weights at some paths are its parameters.
 
     Its parameters are a dict from path to array.
 
@@ -34,23 +63,11 @@ class Restricted:
     frozen: Weights
     paths: tuple[str, ...] = static()
 
-    def init(self, key: jax.Array, x: jax.Array) -> Weights:
-        """Draw the free weights as the whole network does."""
-        drawn = self.network.init(key, x)
-        return self.restrict(replace(drawn, state=self.frozen.state))
-
     def restrict(self, weights: Weights) -> Weights:
-        """Return the free ones among all weights of the network."""
         return replace(weights, params=chosen(weights.params, self.paths))
 
     def whole(self, weights: Weights) -> Weights:
-        """Return all weights of the network, the free ones as given."""
         return replace(weights, params=trees.overlay(self.frozen.params, weights.params))
-
-    def apply(
-        self, weights: Weights, x: jax.Array, *, train: bool = False
-    ) -> tuple[jax.Array, Any]:
-        return self.network.apply(self.whole(weights), x, train=train)
 
 
 @struct

@@ -14,8 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from posterium._struct import replace, struct
-from posterium.model.subnetwork import Subnetwork
-from posterium.model.subset import Restricted
+from posterium.model.subset import Part
 from posterium.model.weights import Weights
 from posterium.numerics import trees
 from posterium.posterior.fit import Fit
@@ -180,7 +179,7 @@ def _slack(answer: Any, nudged: Any, precision: str) -> float:
 def _misfit(fit: Fit, weights: Weights, probe: Probe) -> str:
     """Say which weights of a network differ in path or shape; nothing where none does."""
     network = fit.model.network
-    while isinstance(network, Restricted | Subnetwork):
+    while isinstance(network, Part):
         network, weights = network.network, network.whole(weights)
     if probe.x is None:
         return ""

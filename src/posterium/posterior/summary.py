@@ -10,8 +10,8 @@ from posterium._struct import brief
 from posterium.model import hyper
 from posterium.model.likelihood import Bernoulli, Categorical, Gaussian, HeteroscedasticGaussian
 from posterium.model.prior import Flat, Normal
-from posterium.model.subnetwork import Subnetwork, SubnetworkPrior
-from posterium.model.subset import Restricted, RestrictedPrior
+from posterium.model.subnetwork import SubnetworkPrior
+from posterium.model.subset import Part, RestrictedPrior
 from posterium.numerics import trees
 from posterium.posterior.posterior import GaussianPosterior, Mixture, Point, Samples
 
@@ -56,7 +56,7 @@ def _method(fit: Any) -> str:
 
 def _network(fit: Any, network: Any) -> str:
     count = _count(_one(fit.posterior).params)
-    if isinstance(network, Restricted | Subnetwork):
+    if isinstance(network, Part):
         whole = _count(network.frozen.params)
         return f"{brief(network.network)}, {count:,} of its {whole:,} weights"
     return f"{brief(network)}, {count:,} weights"
