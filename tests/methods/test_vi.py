@@ -179,13 +179,11 @@ def test_the_kl_by_formula_is_the_mean_over_a_million_draws(double, family, prio
     phase = only(VI(family, noise="sigma_points"), model)
     state, data = first_state(phase, model)
     rng = np.random.default_rng(5)
-    mean, raw, raws = state.moving
-    raw = jnp.asarray(rng.normal(size=raw.shape) * 0.5)
-    mean = jnp.asarray(rng.normal(size=mean.shape))
+    raw, raws = state.moving
+    mean = jnp.asarray(rng.normal(size=raw["mean"].shape))
+    raw = {"mean": mean, "scale": jnp.asarray(rng.normal(size=raw["scale"].shape) * 0.5)}
     z = jnp.zeros((1, 4))
-    (_, kl, _), _ = jax.jit(type(phase).bound)(
-        phase, (mean, raw, raws), state.weights, model, data, z
-    )
+    (_, kl, _), _ = jax.jit(type(phase).bound)(phase, (raw, raws), state.weights, model, data, z)
     covariance = np.asarray(phase.family.covariance(raw).dense())
     draws = rng.multivariate_normal(mean, covariance, size=1_000_000)
     log_q = multivariate_normal(mean, covariance).logpdf(draws)
@@ -298,7 +296,7 @@ def test_the_average_is_over_the_last_share_of_the_iterates(double):
     )
     for i in range(8):
         state, _ = step(i, state)
-        iterates.append(state.moving[0])
+        iterates.append(state.moving[0]["mean"])
     posterior, _ = phase.end(state, None, MODEL, data)
     np.testing.assert_allclose(
         posterior.mean.params["coefficients"][:, 0], np.mean(iterates[4:], axis=0), rtol=1e-12
@@ -313,7 +311,7 @@ def test_means_start_where_they_are_told():
 
     def mean(means, start=None, model=model):
         phase = only(VI(means=means), model)
-        return np.asarray(phase.init(KEY, model, data, start).moving[0])
+        return np.asarray(phase.init(KEY, model, data, start).moving[0]["mean"])
 
     own = trees.vector(network.init(jax.random.split(KEY)[0], data.x).params)
     np.testing.assert_array_equal(mean("network"), own)

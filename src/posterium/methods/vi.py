@@ -22,8 +22,8 @@ from posterium.model.model import Model
 from posterium.model.prior import Flat, Normal
 from posterium.model.weights import Weights
 from posterium.numerics import trees
-from posterium.numerics.divergence import gaussian_kl, gaussian_log_prob
-from posterium.numerics.families import FullRank, MeanField
+from posterium.numerics.divergence import gaussian_kl
+from posterium.numerics.families.gaussian import FullRank, MeanField
 from posterium.phases.descent import Optimiser, as_weights, check_settings
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import GaussianPosterior
@@ -177,7 +177,7 @@ class AscentState:
     weights
         The network's state; its parameters are those of the start, for their shapes.
     moving
-        Means (p,), coordinates of the covariance, and those of the free hyper-parameters.
+        Coordinates of the family, and those of the free hyper-parameters.
     optimiser
         What optax remembers.
     averaged
@@ -243,8 +243,9 @@ class Ascent(Phase):
             mean = jax.random.uniform(means_key, mean.shape, mean.dtype, -means, means)
         elif start is None and means == "zero":
             mean = jnp.zeros_like(mean)
-        raw = self.family.start(mean.size, jnp.asarray(self.settings.init_scale, mean.dtype))
-        moving = mean, raw, hyper.free(model)
+        shapes = tuple((path, leaf.shape) for path, leaf in trees.flatten(weights.params).items())
+        scale = jnp.asarray(self.settings.init_scale, mean.dtype)
+        moving = self.family.start(mean, scale, shapes), hyper.free(model)
         memory = self.optimiser.init(moving)
         averaged = moving if self.settings.average else None
         return AscentState(weights, moving, memory, averaged, jnp.zeros((), jnp.int32))
@@ -284,15 +285,14 @@ class Ascent(Phase):
         statistics move at the means, and draws take them as they run, as predictions do: under
         statistics of their own, draws would fit data that they do not predict.
         """
-        mean, raw, raws = moving
-        here = hyper.fill(model, raws)
-        covariance, log_det = self.family.covariance(raw), self.family.log_det(raw)
+        raw, raws = moving
+        here, mean = hyper.fill(model, raws), self.family.mean(raw)
         _, unravel = trees.ravel(weights.params)
 
         def one(z: jax.Array) -> tuple[jax.Array, jax.Array]:
-            params = unravel(mean + covariance.sqrt(z))
+            params = unravel(self.family.draw(raw, z))
             _, log_likelihood, _ = here.log_joint(replace(weights, params=params), part)
-            return log_likelihood, gaussian_log_prob(z, log_det) - here.prior.log_prob(params)
+            return log_likelihood, self.family.log_prob_of(raw, z) - here.prior.log_prob(params)
 
         log_likelihood, kl = jax.vmap(one)(z)
         _, new = here.network.apply(replace(weights, params=unravel(mean)), part.x, train=True)
@@ -300,17 +300,17 @@ class Ascent(Phase):
         if self.closed:
             at_mean = unravel(mean)
             precision = trees.vector(here.prior.precision_of(at_mean))
-            kl = gaussian_kl(
-                here.prior.log_prob(at_mean), precision, covariance.variance(), log_det
-            )
+            variance = self.family.covariance(raw).variance()
+            log_prior, log_det = here.prior.log_prob(at_mean), self.family.log_det(raw)
+            kl = gaussian_kl(log_prior, precision, variance, log_det)
         return (jnp.mean(log_likelihood), kl, hyper.log_prior(here)), new
 
     def end(
         self, state: AscentState, kept: Any, model: Model, data: Data
     ) -> tuple[GaussianPosterior, Model]:
-        mean, raw, raws = state.moving if state.averaged is None else state.averaged
+        raw, raws = state.moving if state.averaged is None else state.averaged
         _, unravel = trees.ravel(state.weights.params)
-        weights = replace(state.weights, params=unravel(mean))
+        weights = replace(state.weights, params=unravel(self.family.mean(raw)))
         return GaussianPosterior(weights, self.family.covariance(raw)), hyper.fill(model, raws)
 
     def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
@@ -329,15 +329,16 @@ class Ascent(Phase):
         advice = "Give it more steps or a higher learning rate, or start from a MAP fit."
         return Verdict("warned", (reason,), (advice,))
 
-    def _noise(self, key: jax.Array, mean: jax.Array) -> jax.Array:
+    def _noise(self, key: jax.Array, raw: Any) -> jax.Array:
         """Return the unit normals of a step, (s, p), or points that stand for them."""
         if self.settings.noise == "normal":
-            return jax.random.normal(key, (self.settings.samples, mean.size), mean.dtype)
+            return self.family.noise(key, raw, self.settings.samples)
+        mean = self.family.mean(raw)
         points = jnp.sqrt(jnp.asarray(mean.size, mean.dtype)) * jnp.eye(mean.size, dtype=mean.dtype)
         return jnp.concatenate([points, -points])
 
     def _kl_weight(self, state: AscentState) -> jax.Array:
-        share = state.step.astype(state.moving[0].dtype) / self.steps
+        share = state.step.astype(jax.tree.leaves(state.moving)[0].dtype) / self.steps
         schedule = self.settings.kl_schedule
         return jnp.ones_like(share) if schedule is None else schedule.weight(share)
 

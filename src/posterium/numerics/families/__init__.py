@@ -1,0 +1,1 @@
+"""Families of distributions over weights, in coordinates that an optimiser may move freely."""
