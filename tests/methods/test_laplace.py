@@ -30,9 +30,9 @@ from posterium import (
     predict,
 )
 from posterium._struct import replace
-from posterium.methods import laplace
 from posterium.methods.laplace import Laplace, Search
 from posterium.model import hyper
+from posterium.numerics import curvature
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(5)
@@ -255,7 +255,7 @@ def test_batches_and_streams_add_up_to_all_rows(monkeypatch):
     batches = fit(KEY, model, DATA, Laplace(at=None, batch_size=5), start=weights)
     stream = Stream(passes, N, 5, size=float(COUNTS.sum()))
     streamed = fit(KEY, model, stream, Laplace(at=None), start=weights)
-    monkeypatch.setattr(laplace.curvature, "TILE_BYTES", 3 * 2 * 17 * 8)
+    monkeypatch.setattr(curvature, "TILE_BYTES", 3 * 2 * 17 * 8)
     tiled = fit(KEY, model, DATA, Laplace(at=None, batch_size=11), start=weights)
     assert len(batches.info["curvature"]["weight"]) == 3
     for other in (batches, streamed, tiled):
