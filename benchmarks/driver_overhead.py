@@ -22,7 +22,7 @@ from posterium.datasets.reference import four_clusters
 from posterium.driver.fit import fit
 from posterium.methods.vi import VI, KLSchedule
 from posterium.model.data import as_data
-from posterium.model.likelihood import HeteroscedasticGaussian
+from posterium.model.likelihoods.gaussian import HeteroscedasticGaussian
 from posterium.model.model import Model
 from posterium.model.network import MLP
 from posterium.model.prior import Normal

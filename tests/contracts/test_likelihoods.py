@@ -32,7 +32,7 @@ def draws(case, row):
 
 
 def test_every_public_likelihood_has_a_case():
-    public = {n for n, home in posterium._HOME.items() if home == "model.likelihood"}
+    public = {n for n, home in posterium._HOME.items() if home.startswith("model.likelihoods.")}
     assert public <= {type(case.likelihood).__name__ for case in LIKELIHOODS.values()}
 
 

@@ -19,7 +19,8 @@ from posterium.methods.vi import VI, KLSchedule
 from posterium.model.data import Batch, as_data
 from posterium.model.features import Affine, Linear
 from posterium.model.hyper import learn
-from posterium.model.likelihood import Bernoulli, Gaussian
+from posterium.model.likelihoods.classes import Bernoulli
+from posterium.model.likelihoods.gaussian import Gaussian
 from posterium.model.model import Model
 from posterium.model.network import MLP
 from posterium.model.prior import Flat, HalfCauchy, Normal

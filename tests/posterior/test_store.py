@@ -13,7 +13,7 @@ import pytest
 
 from posterium._struct import RECORDS, static, struct
 from posterium.model.hyper import Learned, learn
-from posterium.model.likelihood import Gaussian
+from posterium.model.likelihoods.gaussian import Gaussian
 from posterium.model.model import Model
 from posterium.model.network import MLP, Functions
 from posterium.model.prior import Normal

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from posterium.model.likelihood import Bernoulli, Categorical, HeteroscedasticGaussian
+from posterium.model.likelihoods.classes import Bernoulli, Categorical
+from posterium.model.likelihoods.gaussian import HeteroscedasticGaussian
 from posterium.model.model import Model
 from posterium.model.network import MLP
 from posterium.model.prior import Normal

@@ -16,7 +16,8 @@ from posterium.cli.settings import apply_settings
 from posterium.combinators import catalogue
 from posterium.driver.protocol import Method
 from posterium.model.data import as_data
-from posterium.model.likelihood import LEAST_NOISE, Gaussian
+from posterium.model.likelihoods.base import LEAST_NOISE
+from posterium.model.likelihoods.gaussian import Gaussian
 from posterium.model.model import Model
 from posterium.tables.encode import TableSpec
 from posterium.tables.errors import UserError, plain

@@ -24,13 +24,9 @@ from posterium.methods.nuts import NUTS
 from posterium.methods.vi import VI
 from posterium.model.features import Affine, Linear
 from posterium.model.hyper import learn
-from posterium.model.likelihood import (
-    LEAST_NOISE,
-    Bernoulli,
-    Categorical,
-    Gaussian,
-    HeteroscedasticGaussian,
-)
+from posterium.model.likelihoods.base import LEAST_NOISE
+from posterium.model.likelihoods.classes import Bernoulli, Categorical
+from posterium.model.likelihoods.gaussian import Gaussian, HeteroscedasticGaussian
 from posterium.model.model import Model
 from posterium.model.network import MLP
 from posterium.model.prior import Flat, HalfNormal, Normal

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from posterium._struct import replace
 from posterium.model.data import Data
-from posterium.model.likelihood import normal_log_prob
+from posterium.model.likelihoods.gaussian import normal_log_prob
 from posterium.model.model import Model
 from posterium.numerics import trees
 from posterium.posterior.functions import linearised

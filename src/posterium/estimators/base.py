@@ -21,7 +21,7 @@ from posterium.estimators.inputs import (
 )
 from posterium.estimators.nested import JOINT, changed, inner, is_nested
 from posterium.estimators.verdicts import announce
-from posterium.model.likelihood import LEAST_NOISE
+from posterium.model.likelihoods.base import LEAST_NOISE
 from posterium.posterior import store
 from posterium.posterior.fit import Fit, Verdict
 from posterium.tables.features import Features, fit_features

@@ -19,7 +19,7 @@ from posterium.driver.protocol import Info, Phase
 from posterium.model import hyper
 from posterium.model.data import Batch, Data, Stream
 from posterium.model.features import Linear
-from posterium.model.likelihood import Gaussian
+from posterium.model.likelihoods.gaussian import Gaussian
 from posterium.model.model import Model
 from posterium.model.prior import LOG_2PI, Flat, Normal
 from posterium.model.weights import Weights

@@ -14,7 +14,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from posterium.model.likelihood import Bernoulli, Categorical
+from posterium.model.likelihoods.classes import Bernoulli, Categorical
 
 LINKED = (Bernoulli, Categorical)
 """Likelihoods whose outputs are logits."""

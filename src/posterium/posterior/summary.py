@@ -8,7 +8,8 @@ import numpy as np
 
 from posterium._struct import brief
 from posterium.model import hyper
-from posterium.model.likelihood import Bernoulli, Categorical, Gaussian, HeteroscedasticGaussian
+from posterium.model.likelihoods.classes import Bernoulli, Categorical
+from posterium.model.likelihoods.gaussian import Gaussian, HeteroscedasticGaussian
 from posterium.model.prior import Flat, Normal
 from posterium.model.subnetwork import SubnetworkPrior
 from posterium.model.subset import Part, RestrictedPrior

@@ -10,12 +10,8 @@ import numpy as np
 from posterium.combinators.catalogue import ENTRIES
 from posterium.model.features import Linear
 from posterium.model.hyper import is_learned, value
-from posterium.model.likelihood import (
-    Bernoulli,
-    Categorical,
-    Gaussian,
-    HeteroscedasticGaussian,
-)
+from posterium.model.likelihoods.classes import Bernoulli, Categorical
+from posterium.model.likelihoods.gaussian import Gaussian, HeteroscedasticGaussian
 from posterium.model.network import MLP
 from posterium.model.prior import Flat, Normal
 from posterium.posterior.functions import default_how

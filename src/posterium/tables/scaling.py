@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from posterium._struct import struct
-from posterium.model.likelihood import LEAST_NOISE
+from posterium.model.likelihoods.base import LEAST_NOISE
 
 CONSTANT = 1e-6
 """A column whose sd is below this share of its largest size counts as constant."""

@@ -1,53 +1,14 @@
-"""Likelihoods: how a target is distributed around a network's outputs f.
+"""Gaussian noise: one sd for all rows, or one that the network predicts."""
 
-Every likelihood is a record with `outputs(targets)` (how many outputs the network needs),
-`log_prob(f, y) -> (n,)`, `fisher(f) -> (n, k, k)` (expected), `sample(key, f)` and, by `task`,
-`moments(f)` for numbers or `log_probs(f)` for classes. Noise is in the unit of the target.
-"""
-
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from posterium._struct import struct
 from posterium.model.hyper import learn, value
+from posterium.model.likelihoods.base import LEAST_NOISE, diagonal
 from posterium.model.prior import LOG_2PI
-
-LEAST_NOISE = 1e-3
-"""Least noise sd that defaults allow: a thousandth of a standardised target's sd."""
-
-
-class Likelihood(Protocol):
-    """The distribution of a target given the outputs of a network.
-
-    `linear_mean` says that f is the mean and the noise does not depend on it, so that a Gaussian
-    over f gives a Gaussian over the target.
-    """
-
-    task: ClassVar[str]
-    linear_mean: ClassVar[bool]
-
-    def outputs(self, targets: int) -> int:
-        """Return the number of network outputs for so many target columns, or classes."""
-        ...
-
-    def log_prob(self, f: jax.Array, y: jax.Array) -> jax.Array:
-        """Return the log density of each row, (n,), in nats, summed over target columns."""
-        ...
-
-    def fisher(self, f: jax.Array) -> jax.Array:
-        """Return the expected Fisher information of each row's outputs, (n, k, k)."""
-        ...
-
-    def sample(self, key: jax.Array, f: jax.Array) -> jax.Array:
-        """Draw one target a row."""
-        ...
-
-
-def diagonal(entries: jax.Array) -> jax.Array:
-    """Turn rows of diagonals (n, k) into diagonal matrices (n, k, k)."""
-    return entries[..., None] * jnp.eye(entries.shape[-1], dtype=entries.dtype)[None]
 
 
 def normal_log_prob(y: jax.Array, mean: jax.Array, scale: jax.Array) -> jax.Array:
@@ -141,55 +102,3 @@ class HeteroscedasticGaussian:
     def sample(self, key: jax.Array, f: jax.Array) -> jax.Array:
         mean, scale = self.split(f)
         return mean + scale * jax.random.normal(key, mean.shape, mean.dtype)
-
-
-@struct
-class Bernoulli:
-    """Two classes from one output: P(y = 1) = sigmoid(f); y holds 0 and 1."""
-
-    task: ClassVar[str] = "classification"
-    linear_mean: ClassVar[bool] = False
-
-    def outputs(self, targets: int) -> int:
-        if targets != 2:
-            raise ValueError(f"Bernoulli expects 2 classes; got {targets}. Use Categorical().")
-        return 1
-
-    def log_prob(self, f: jax.Array, y: jax.Array) -> jax.Array:
-        sign = 2 * y.astype(f.dtype) - 1
-        return jax.nn.log_sigmoid(sign * f[..., 0])
-
-    def log_probs(self, f: jax.Array) -> jax.Array:
-        """Return the log probabilities of both classes, (n, 2), in nats."""
-        return jax.nn.log_sigmoid(jnp.concatenate([-f, f], axis=-1))
-
-    def fisher(self, f: jax.Array) -> jax.Array:
-        return diagonal(jax.nn.sigmoid(f) * jax.nn.sigmoid(-f))
-
-    def sample(self, key: jax.Array, f: jax.Array) -> jax.Array:
-        return jax.random.bernoulli(key, jax.nn.sigmoid(f[..., 0])).astype(jnp.int32)
-
-
-@struct
-class Categorical:
-    """Classes from one logit each: P(y = c) = softmax(f)_c; y holds 0 to c - 1."""
-
-    task: ClassVar[str] = "classification"
-    linear_mean: ClassVar[bool] = False
-
-    def outputs(self, targets: int) -> int:
-        return targets
-
-    def log_prob(self, f: jax.Array, y: jax.Array) -> jax.Array:
-        return jnp.take_along_axis(self.log_probs(f), y[..., None], axis=-1)[..., 0]
-
-    def log_probs(self, f: jax.Array) -> jax.Array:
-        """Return the log probabilities of all classes, (n, c), in nats."""
-        return jax.nn.log_softmax(f, axis=-1)
-
-    def fisher(self, f: jax.Array) -> jax.Array:
-        p = jax.nn.softmax(f, axis=-1)
-        return diagonal(p) - p[..., :, None] * p[..., None, :]
-
-    def sample(self, key: jax.Array, f: jax.Array) -> jax.Array:
-        return jax.random.categorical(key, f).astype(jnp.int32)

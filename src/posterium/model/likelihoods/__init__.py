@@ -1,0 +1,1 @@
+"""Likelihoods: how a target is distributed around a network's outputs, a file for each kind."""
