@@ -1,4 +1,4 @@
-"""Covariances whose precision is a diagonal and a part of low rank."""
+"""Covariances of a diagonal and a part of low rank, which either adds to it or takes away."""
 
 from typing import ClassVar
 
@@ -49,3 +49,57 @@ class LowRankCovariance(Covariance):
 
     def dense(self) -> jax.Array:
         return self.quadratic(jnp.diag(jnp.ones_like(self.scale)))
+
+
+@struct
+class DiagonalPlusLowRank(Covariance):
+    r"""A diagonal plus a part of low rank, relative to one another.
+
+    With D the diagonal matrix of `scale`, :math:`S = D (I + V V^T) D`.
+
+    Parameters
+    ----------
+    scale
+        Standard deviations without the second part, (p,).
+    factor
+        V (p, r), any columns.
+    """
+
+    scale: jax.Array
+    factor: jax.Array
+
+    title: ClassVar[str] = "diagonal plus low-rank"
+
+    def sqrt(self, z: jax.Array) -> jax.Array:
+        values, vectors = jnp.linalg.eigh(self.factor.T @ self.factor)
+        shrunk = 1 / (1 + jnp.sqrt(1 + jnp.maximum(values, 0)))
+        inner = vectors @ (shrunk * (vectors.T @ (self.factor.T @ z)))
+        return self.scale * (z + self.factor @ inner)
+
+    def variance(self) -> jax.Array:
+        return self.scale**2 * (1 + jnp.sum(self.factor**2, axis=1))
+
+    def quadratic(self, jacobian: jax.Array) -> jax.Array:
+        scaled = jacobian * self.scale[None]
+        seen = scaled @ self.factor
+        return scaled @ scaled.T + seen @ seen.T
+
+    def log_det(self) -> jax.Array:
+        return 2 * jnp.sum(jnp.log(self.scale)) + log_det_inner(stacked_qr(self.factor)[1])
+
+    def dense(self) -> jax.Array:
+        return self.quadratic(jnp.diag(jnp.ones_like(self.scale)))
+
+
+def stacked_qr(factor: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return the QR decomposition of I (r, r) above V (p, r), so that R^T R = I + V^T V.
+
+    It keeps its digits where V^T V, with the squares of V's singular values, has lost the I.
+    """
+    identity = jnp.eye(factor.shape[1], dtype=factor.dtype)
+    return jnp.linalg.qr(jnp.concatenate([identity, factor]))
+
+
+def log_det_inner(root: jax.Array) -> jax.Array:
+    """Return the log determinant of I + V V^T, which is that of R^T R."""
+    return 2 * jnp.sum(jnp.log(jnp.abs(jnp.diagonal(root))))

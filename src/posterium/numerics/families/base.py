@@ -9,11 +9,14 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
 
 from posterium.numerics.covariances.base import Covariance
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 """Path and shape of every array of weights, in the order of the vector."""
+LEAST_LOG_SCALE = -30.0
+"""Smaller scales, below any weight's last digit, count as this one where one divides by them."""
 
 
 class Family(abc.ABC):
@@ -80,3 +83,27 @@ def log_positive(raw: jax.Array) -> jax.Array:
 def raw_of(scale: jax.Array) -> jax.Array:
     """Return the coordinate of a positive scale."""
     return jnp.where(scale > 1, scale - 1, jnp.log(scale))
+
+
+def floored(log_scale: jax.Array) -> jax.Array:
+    """Return a scale that one may divide by: `LEAST_LOG_SCALE` stands for all that is less."""
+    return jnp.exp(jnp.maximum(log_scale, LEAST_LOG_SCALE))
+
+
+def triangular(raw: jax.Array) -> jax.Array:
+    """Return the Cholesky factor of coordinates (a, a), of which the lower half counts.
+
+    The diagonal is mapped to positive numbers; what is below it is taken as it stands.
+    """
+    return jnp.tril(raw, -1) + jnp.diag(positive(jnp.diagonal(raw)))
+
+
+def triangular_log_det(raw: jax.Array) -> jax.Array:
+    """Return the log determinant of `triangular(raw)`, also where a scale underflows."""
+    return jnp.sum(log_positive(jnp.diagonal(raw)))
+
+
+def triangular_solve(raw: jax.Array, offset: jax.Array) -> jax.Array:
+    """Return what `triangular(raw)` maps to an offset (a, ...), its diagonal floored."""
+    diagonal = floored(log_positive(jnp.diagonal(raw)))
+    return solve_triangular(jnp.tril(raw, -1) + jnp.diag(diagonal), offset, lower=True)

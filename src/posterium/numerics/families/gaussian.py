@@ -4,7 +4,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.linalg import solve_triangular
 
 from posterium._struct import struct
 from posterium.numerics.covariances.dense import Diagonal, Full
@@ -12,13 +11,14 @@ from posterium.numerics.divergence import gaussian_log_prob
 from posterium.numerics.families.base import (
     GaussianFamily,
     Shapes,
+    floored,
     log_positive,
     positive,
     raw_of,
+    triangular,
+    triangular_log_det,
+    triangular_solve,
 )
-
-LEAST_LOG_SD = -80.0
-"""Smaller scales count as this one where one divides by them."""
 
 
 class Whitened(GaussianFamily):
@@ -63,8 +63,8 @@ class MeanField(Whitened):
         return 2 * jnp.sum(self._log_sd(raw))
 
     def log_prob(self, raw: Any, w: jax.Array) -> jax.Array:
-        shrink = jnp.exp(-jnp.maximum(self._log_sd(raw), LEAST_LOG_SD))
-        return gaussian_log_prob((w - raw["mean"]) * shrink, self.log_det(raw))
+        z = (w - raw["mean"]) / floored(self._log_sd(raw))
+        return gaussian_log_prob(z, self.log_det(raw))
 
     def _log_sd(self, raw: Any) -> jax.Array:
         if self.cap is None:
@@ -83,12 +83,11 @@ class FullRank(Whitened):
         return {"mean": mean, "scale": raw_of(sd) * jnp.eye(mean.size, dtype=sd.dtype)}
 
     def covariance(self, raw: Any) -> Full:
-        scale = raw["scale"]
-        return Full(jnp.tril(scale, -1) + jnp.diag(positive(jnp.diagonal(scale))))
+        return Full(triangular(raw["scale"]))
 
     def log_det(self, raw: Any) -> jax.Array:
-        return 2 * jnp.sum(log_positive(jnp.diagonal(raw["scale"])))
+        return 2 * triangular_log_det(raw["scale"])
 
     def log_prob(self, raw: Any, w: jax.Array) -> jax.Array:
-        z = solve_triangular(self.covariance(raw).factor, w - raw["mean"], lower=True)
+        z = triangular_solve(raw["scale"], w - raw["mean"])
         return gaussian_log_prob(z, self.log_det(raw))
