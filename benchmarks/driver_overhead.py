@@ -25,7 +25,7 @@ from posterium.model.data import as_data
 from posterium.model.likelihoods.gaussian import HeteroscedasticGaussian
 from posterium.model.model import Model
 from posterium.model.network import MLP
-from posterium.model.prior import Normal
+from posterium.model.priors.normal import Normal
 
 STEPS, RATE, CAP, FLOOR, SPREAD, START = 2000, 1e-2, 2.0, 1e-3, 8e-3, 1e-4
 SHAPES = {"w1": (1, 50), "b1": (50,), "w2": (50, 2), "b2": (2,)}

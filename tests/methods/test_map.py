@@ -21,7 +21,7 @@ from posterium import (
 )
 from posterium._struct import replace, struct
 from posterium.driver import fit as loop
-from posterium.model.prior import precision_from_weight_decay
+from posterium.model.priors.normal import precision_from_weight_decay
 from posterium.phases.descent import OPTIMISERS, SCHEDULES
 from posterium.posterior.posterior import Mixture, Point
 

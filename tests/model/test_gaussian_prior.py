@@ -7,7 +7,7 @@ from scipy import stats
 
 import posterium as ps
 from posterium._struct import replace
-from posterium.model.gaussian_prior import GaussianPrior
+from posterium.model.priors.gaussian import GaussianPrior
 from posterium.numerics import trees
 from posterium.numerics.precisions import DiagonalPrecision, FullPrecision
 

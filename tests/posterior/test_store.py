@@ -16,7 +16,7 @@ from posterium.model.hyper import Learned, learn
 from posterium.model.likelihoods.gaussian import Gaussian
 from posterium.model.model import Model
 from posterium.model.network import MLP, Functions
-from posterium.model.prior import Normal
+from posterium.model.priors.normal import Normal
 from posterium.posterior import container
 from posterium.posterior.decode import decode
 from posterium.posterior.encode import encode

@@ -6,7 +6,7 @@ from posterium.model.likelihoods.classes import Bernoulli, Categorical
 from posterium.model.likelihoods.gaussian import HeteroscedasticGaussian
 from posterium.model.model import Model
 from posterium.model.network import MLP
-from posterium.model.prior import Normal
+from posterium.model.priors.normal import Normal
 from posterium.model.weights import Weights
 from posterium.posterior.components import ClassComponents, GaussianComponents
 from posterium.posterior.fit import Fit, Verdict

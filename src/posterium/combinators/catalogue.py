@@ -29,7 +29,8 @@ from posterium.model.likelihoods.classes import Bernoulli, Categorical
 from posterium.model.likelihoods.gaussian import Gaussian, HeteroscedasticGaussian
 from posterium.model.model import Model
 from posterium.model.network import MLP
-from posterium.model.prior import Flat, HalfNormal, Normal
+from posterium.model.priors.normal import Flat, Normal
+from posterium.model.priors.scales import HalfNormal
 
 DEEP = (32, 32, 32)
 """Hidden layers where a mode is all that is sought."""

@@ -21,7 +21,8 @@ from posterium.model.data import Batch, Data, Stream
 from posterium.model.features import Linear
 from posterium.model.likelihoods.gaussian import Gaussian
 from posterium.model.model import Model
-from posterium.model.prior import LOG_2PI, Flat, Normal
+from posterium.model.priors.base import LOG_2PI
+from posterium.model.priors.normal import Flat, Normal
 from posterium.model.weights import Weights
 from posterium.numerics import regression
 from posterium.numerics.covariances.base import Covariance

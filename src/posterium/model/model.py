@@ -9,7 +9,8 @@ from posterium._struct import struct
 from posterium.model import hyper
 from posterium.model.adapters.recognise import adapted
 from posterium.model.data import Data
-from posterium.model.prior import laid_out
+from posterium.model.priors.base import laid_out
+from posterium.model.priors.recognise import as_prior
 from posterium.model.weights import Weights
 
 
@@ -20,7 +21,8 @@ class Model:
     Hyper-parameters are leaves of the three records; `learn(...)` marks one as free. The network
     may be any framework's as it is: a Flax Linen module, a PyTorch module, a function of `rngs`
     that builds a Flax NNX module, a function of `key` that builds an Equinox module, or a pair of
-    functions.
+    functions. The prior may be an earlier fit with a Gaussian posterior, or any distribution over
+    one weight that has `log_prob` and `sample`, such as one of NumPyro.
     """
 
     network: Any
@@ -29,7 +31,8 @@ class Model:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "network", adapted(self.network))
-        object.__setattr__(self, "prior", laid_out(self.prior, self.network))
+        prior = laid_out(as_prior(self.prior), getattr(self.network, "layout", ()))
+        object.__setattr__(self, "prior", prior)
 
     def log_joint(
         self, weights: Weights, data: Data, *, train: bool = False
@@ -41,11 +44,18 @@ class Model:
         right on average too. The log prior includes that of free hyper-parameters.
         """
         f, state = self.network.apply(weights, data.x, train=train)
-        row = self.likelihood.log_prob(f, data.y)
-        here = jnp.sum(data.weight > 0)
-        log_likelihood = data.rows / jnp.maximum(here, 1) * jnp.sum(data.weight * row)
-        return self.log_prior(weights.params), log_likelihood, state
+        return self.log_prior(weights.params), self.log_likelihood(f, data), state
+
+    def log_likelihood(self, f: jax.Array, data: Data) -> jax.Array:
+        """Return the scaled log likelihood in nats of outputs f (b, k) at some rows."""
+        return scaled_sum(self.likelihood.log_prob(f, data.y), data)
 
     def log_prior(self, params: Any) -> jax.Array:
         """Return the log prior of weights and free hyper-parameters in nats."""
         return self.prior.log_prob(params) + hyper.log_prior(self)
+
+
+def scaled_sum(row: jax.Array, data: Data) -> jax.Array:
+    """Return n/b * sum_i weight_i row_i for a quantity of each row, (b,)."""
+    here = jnp.sum(data.weight > 0)
+    return data.rows / jnp.maximum(here, 1) * jnp.sum(data.weight * row)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from posterium._struct import replace, struct
 from posterium.model.model import Model
-from posterium.model.prior import Normal, normal_term
+from posterium.model.priors.normal import Normal, normal_term
 from posterium.model.subset import Part
 from posterium.model.weights import Weights
 from posterium.numerics import trees

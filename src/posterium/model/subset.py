@@ -8,7 +8,7 @@ import jax
 
 from posterium._struct import replace, static, struct
 from posterium.model.model import Model
-from posterium.model.prior import total
+from posterium.model.priors.base import total
 from posterium.model.weights import Weights
 from posterium.numerics import layers, trees
 

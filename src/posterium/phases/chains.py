@@ -18,7 +18,7 @@ from posterium.evaluate import convergence
 from posterium.model import hyper
 from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
-from posterium.model.prior import Flat
+from posterium.model.priors.normal import Flat
 from posterium.model.weights import Weights
 from posterium.numerics import mcmc, trees
 from posterium.posterior.fit import Verdict

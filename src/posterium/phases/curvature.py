@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from posterium._struct import static, struct
-from posterium.model.gaussian_prior import correlated
 from posterium.model.model import Model
-from posterium.model.prior import LOG_2PI
+from posterium.model.priors.base import LOG_2PI
+from posterium.model.priors.gaussian import correlated
 from posterium.model.weights import Weights
 from posterium.numerics import trees
 from posterium.numerics.covariances.base import Covariance

@@ -11,8 +11,8 @@ import jax.numpy as jnp
 
 from posterium._struct import replace, static, struct, transient
 from posterium.model import hyper
-from posterium.model.gaussian_prior import GaussianPrior
 from posterium.model.model import Model
+from posterium.model.priors.gaussian import GaussianPrior
 from posterium.model.weights import Weights
 from posterium.numerics import trees
 from posterium.numerics.covariances.base import Covariance

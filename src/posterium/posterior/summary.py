@@ -10,7 +10,7 @@ from posterium._struct import brief
 from posterium.model import hyper
 from posterium.model.likelihoods.classes import Bernoulli, Categorical
 from posterium.model.likelihoods.gaussian import Gaussian, HeteroscedasticGaussian
-from posterium.model.prior import Flat, Normal
+from posterium.model.priors.normal import Flat, Normal
 from posterium.model.subnetwork import SubnetworkPrior
 from posterium.model.subset import Part, RestrictedPrior
 from posterium.numerics import trees

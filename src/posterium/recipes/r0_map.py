@@ -8,7 +8,7 @@ from scipy.special import expit
 
 import posterium as ps
 from posterium.datasets.reference import blobs
-from posterium.model.prior import precision_from_weight_decay
+from posterium.model.priors.normal import precision_from_weight_decay
 from posterium.plots.classification import decision_boundary
 from posterium.recipes.runner import Outcome, close, recipe
 

@@ -13,7 +13,7 @@ from posterium.model.hyper import is_learned, value
 from posterium.model.likelihoods.classes import Bernoulli, Categorical
 from posterium.model.likelihoods.gaussian import Gaussian, HeteroscedasticGaussian
 from posterium.model.network import MLP
-from posterium.model.prior import Flat, Normal
+from posterium.model.priors.normal import Flat, Normal
 from posterium.posterior.functions import default_how
 from posterium.posterior.posterior import GaussianPosterior, Mixture, Point, Samples
 from posterium.report.subject import Subject

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from posterium._struct import struct
 from posterium.model.hyper import learn, value
 from posterium.model.likelihoods.base import LEAST_NOISE, diagonal
-from posterium.model.prior import LOG_2PI
+from posterium.model.priors.base import LOG_2PI
 
 
 def normal_log_prob(y: jax.Array, mean: jax.Array, scale: jax.Array) -> jax.Array:

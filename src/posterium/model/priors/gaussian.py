@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from posterium._struct import struct
-from posterium.model.prior import LOG_2PI
+from posterium.model.priors.base import LOG_2PI, refuse_others
 from posterium.numerics import trees
 from posterium.numerics.precisions import DiagonalPrecision, Precision
 
@@ -35,15 +35,7 @@ class GaussianPrior:
         return 0.5 * (self.root.log_det() - z @ z - z.size * LOG_2PI)
 
     def _offset(self, params: Any) -> jax.Array:
-        ours, theirs = (
-            {path: leaf.shape for path, leaf in trees.flatten(tree).items()}
-            for tree in (self.mean, params)
-        )
-        if ours != theirs:
-            raise ValueError(
-                f"A GaussianPrior expects a network with the weights that it is over, {ours}; got "
-                f"{theirs}. Fit the same network again."
-            )
+        refuse_others(self, self.mean, params)
         return trees.vector(params) - trees.vector(self.mean)
 
     def terms(self, params: Any) -> Any:
