@@ -14,10 +14,12 @@ import numpy as np
 from jax.scipy.linalg import solve_triangular
 from scipy import linalg
 
-from posterium._struct import struct
+from posterium._struct import static, struct
+from posterium.numerics.covariances.blocks import BlockDiagonal, by_place
 from posterium.numerics.covariances.dense import Diagonal, Full
+from posterium.numerics.covariances.functional import FunctionalCovariance
 from posterium.numerics.covariances.kronecker import KroneckerCovariance
-from posterium.numerics.covariances.low_rank import LowRankCovariance
+from posterium.numerics.covariances.low_rank import DiagonalPlusLowRank, LowRankCovariance
 
 
 class Precision(Protocol):
@@ -173,7 +175,7 @@ class KroneckerPrecision:
 
 @struct
 class LowRankPrecision:
-    r"""A diagonal precision plus one of low rank, :math:`D^{-1} (I + B B^T) D^{-1}`.
+    r"""A diagonal precision and one of low rank, :math:`D^{-1} (I + B B^T)^{\pm 1} D^{-1}`.
 
     Parameters
     ----------
@@ -183,39 +185,72 @@ class LowRankPrecision:
         B (p, q), with orthogonal columns.
     values
         The squared norms of its columns, (q,).
+    power
+        1 where the second part adds to the precision, -1 where it adds to the covariance.
     """
 
     scale: Any
     basis: Any
     values: Any
+    power: int = static(default=1)
 
     def whiten(self, offset: jax.Array) -> jax.Array:
-        return self._power(offset / self.scale, jnp.sqrt(1 + self.values))
+        scaled = offset / self.scale
+        return scaled + self.basis @ (self._gain(0.5 * self.power) * (self.basis.T @ scaled))
 
     def colour(self, z: jax.Array) -> jax.Array:
-        return self.scale * self._power(z, 1 / jnp.sqrt(1 + self.values))
+        inner = self._gain(-0.5 * self.power) * (self.basis.T @ z)
+        return self.scale * (z + self.basis @ inner)
 
-    def _power(self, v: jax.Array, root: jax.Array) -> jax.Array:
-        """Return v with its part along each column of the basis multiplied."""
+    def _gain(self, power: float) -> jax.Array:
+        """Return g (q,) with I + B diag(g) B^T = (I + B B^T)^power."""
         length = jnp.where(self.values > 0, self.values, 1)
-        return v + self.basis @ ((root - 1) / length * (self.basis.T @ v))
+        return jnp.expm1(power * jnp.log1p(self.values)) / length
 
     def diagonal(self) -> jax.Array:
-        return (1 + jnp.sum(self.basis**2, axis=1)) / self.scale**2
+        return (1 + self.basis**2 @ self._gain(self.power)) / self.scale**2
 
     def dense(self) -> jax.Array:
         scaled = self.basis / self.scale[:, None]
-        return jnp.diag(1 / self.scale**2) + scaled @ scaled.T
+        return jnp.diag(1 / self.scale**2) + (scaled * self._gain(self.power)[None]) @ scaled.T
 
     def log_det(self) -> jax.Array:
-        return jnp.sum(jnp.log1p(self.values)) - 2 * jnp.sum(jnp.log(self.scale))
+        return self.power * jnp.sum(jnp.log1p(self.values)) - 2 * jnp.sum(jnp.log(self.scale))
+
+
+@struct
+class FunctionalPrecision:
+    """The inverse of a covariance by the kernel between rows, which it is made of."""
+
+    covariance: FunctionalCovariance
+
+    def whiten(self, offset: jax.Array) -> jax.Array:
+        return self.covariance.inverse_sqrt(offset)
+
+    def colour(self, z: jax.Array) -> jax.Array:
+        return self.covariance.sqrt(z)
+
+    def diagonal(self) -> jax.Array:
+        columns = self.covariance.columns
+        return (1 + columns.squares()) / columns.scale**2
+
+    def dense(self) -> jax.Array:
+        units = jnp.diag(jnp.ones_like(self.covariance.columns.scale))
+        root = jax.lax.map(self.whiten, units)
+        return root @ root.T
+
+    def log_det(self) -> jax.Array:
+        return -self.covariance.log_det()
 
 
 @singledispatch
 def precision(covariance: Any) -> Precision:
     """Return the precision of a covariance whose arrays are on the host, in their precision."""
-    factor: Any = np.linalg.cholesky(np.asarray(covariance.dense()))
-    return precision(Full(factor))
+    return precision(Full(_cholesky(covariance)))
+
+
+def _cholesky(covariance: Any) -> Any:
+    return np.linalg.cholesky(np.asarray(covariance.dense()))
 
 
 @precision.register
@@ -245,6 +280,21 @@ def _(covariance: KroneckerCovariance) -> KroneckerPrecision:
 
 @precision.register
 def _(covariance: LowRankCovariance) -> LowRankPrecision:
-    return LowRankPrecision(
-        *map(np.asarray, (covariance.scale, covariance.basis, covariance.values))
-    )
+    own = covariance.scale, covariance.basis, covariance.values
+    scale, basis, values = map(np.asarray, own)
+    return LowRankPrecision(scale, basis, values)
+
+
+@precision.register
+def _(covariance: DiagonalPlusLowRank) -> LowRankPrecision:
+    factor = np.asarray(covariance.factor)
+    _, roots, directions = np.linalg.svd(factor, full_matrices=False)
+    basis: Any = factor @ directions.T
+    return LowRankPrecision(np.asarray(covariance.scale), basis, roots**2, power=-1)
+
+
+@precision.register
+def _(covariance: BlockDiagonal) -> Precision:
+    """Kronecker products and independent weights by their factors, others by the whole matrix."""
+    placed = by_place(covariance)
+    return precision(Full(_cholesky(covariance)) if placed is None else placed)

@@ -1,6 +1,6 @@
 """Covariances put together: a Kronecker product, and blocks one behind another."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -9,6 +9,8 @@ from jax.scipy.linalg import block_diag
 
 from posterium._struct import struct
 from posterium.numerics.covariances.base import Covariance
+from posterium.numerics.covariances.dense import Diagonal
+from posterium.numerics.covariances.kronecker import KroneckerBlock, KroneckerCovariance
 
 
 @struct
@@ -91,3 +93,32 @@ class BlockDiagonal(Covariance):
     def _ends(self) -> list[int]:
         """Return where each part but the last one ends."""
         return np.cumsum(self.sizes())[:-1].tolist()
+
+
+def by_place(covariance: BlockDiagonal) -> KroneckerCovariance | None:
+    """Return blocks one behind another as blocks that know their places, with arrays on the host.
+
+    None where a part is neither a Kronecker product nor diagonal.
+    """
+    sizes = covariance.sizes()
+    places = np.split(np.arange(sum(sizes)), np.cumsum(sizes)[:-1])
+    dtype = np.result_type(*jax.tree.leaves(covariance))
+    blocks, sds, rest = [], [np.zeros(0, dtype)], [np.zeros(0, int)]
+    for part, at in zip(covariance.parts, places, strict=True):
+        if isinstance(part, KroneckerProduct):
+            blocks.append(_block(part, at))
+        elif isinstance(part, Diagonal):
+            sds.append(np.asarray(part.sd))
+            rest.append(at)
+        else:
+            return None
+    sd: Any = np.concatenate(sds)
+    where: Any = np.concatenate(rest)
+    return KroneckerCovariance(tuple(blocks), sd, where)
+
+
+def _block(product: KroneckerProduct, places: np.ndarray) -> KroneckerBlock:
+    left: Any = np.asarray(product.left)
+    right: Any = np.asarray(product.right)
+    entries: Any = places.reshape(len(left), len(right))
+    return KroneckerBlock(left, right, np.ones_like(left, shape=entries.shape), entries)

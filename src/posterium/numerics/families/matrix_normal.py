@@ -33,6 +33,8 @@ from posterium.numerics.families.gaussian import Whitened
 
 NO_MATRIX = "no sum"
 """Where a network says so, weights are added or looked up: they multiply nothing."""
+STACKED = "stacked, "
+"""What a network says first where arrays of several networks are stacked: more rows."""
 
 
 @struct
@@ -49,7 +51,8 @@ class MatrixNormal(Whitened):
         For networks that keep outputs elsewhere, pairs of a glob over paths and a word, as a
         network's own `layout`. The first match counts: under ``"inputs first"`` the last axis is
         split off, under ``"no sum"`` (biases, tables of embeddings) weights are independent, and
-        under any other word the first axis is split off.
+        under any other word the first axis is split off. Networks ``"stacked, "`` in front of
+        that are rows too.
     """
 
     layout: tuple[tuple[str, str], ...] = static(default=())
@@ -70,10 +73,11 @@ class MatrixNormal(Whitened):
     def _split(self, path: str, shape: tuple[int, ...]) -> int | None:
         """Return how many axes are rows of the matrix, or None where there is no matrix."""
         told = (word for glob, word in self.layout if fnmatchcase(path, glob))
-        word = next(told, "inputs first")
+        said = next(told, "inputs first")
+        word = said.removeprefix(STACKED)
         if len(shape) < 2 or word == NO_MATRIX:
             return None
-        return len(shape) - 1 if word == "inputs first" else 1
+        return len(shape) - 1 if word == "inputs first" else 1 + (word != said)
 
     def covariance(self, raw: Any) -> BlockDiagonal:
         return BlockDiagonal(tuple(map(_covariance, raw["parts"])))
