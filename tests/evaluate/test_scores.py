@@ -6,7 +6,8 @@ from scipy import stats
 from sklearn import metrics
 
 from posterium.evaluate import scores
-from posterium.posterior.components import ClassComponents, GaussianComponents
+from posterium.posterior.components.classes import ClassComponents
+from posterium.posterior.components.gaussian import GaussianComponents
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
 
 N = 400

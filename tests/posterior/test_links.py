@@ -7,7 +7,7 @@ from scipy.special import entr, expit, softmax
 
 from posterium import Bernoulli, Categorical
 from posterium.posterior import links
-from posterium.posterior.components import ClassComponents
+from posterium.posterior.components.classes import ClassComponents
 from posterium.posterior.predictive import ClassPredictive
 
 RNG = np.random.default_rng(11)

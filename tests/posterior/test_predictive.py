@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 from scipy.special import logsumexp
 
-from posterium.posterior.components import ClassComponents, GaussianComponents
+from posterium.posterior.components.classes import ClassComponents
+from posterium.posterior.components.gaussian import GaussianComponents
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
 
 S, N, K = 6, 11, 2

@@ -8,7 +8,8 @@ from posterium.model.model import Model
 from posterium.model.network import MLP
 from posterium.model.priors.normal import Normal
 from posterium.model.weights import Weights
-from posterium.posterior.components import ClassComponents, GaussianComponents
+from posterium.posterior.components.classes import ClassComponents
+from posterium.posterior.components.gaussian import GaussianComponents
 from posterium.posterior.fit import Fit, Verdict
 from posterium.posterior.posterior import Point
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.report.cases import SLOPES, labels, numbers
 
-from posterium.posterior.components import GaussianComponents
+from posterium.posterior.components.gaussian import GaussianComponents
 from posterium.posterior.predictive import RegressionPredictive
 from posterium.report.columns import InputColumn
 from posterium.report.effects import GRID, effects, settings_of

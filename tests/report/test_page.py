@@ -10,7 +10,8 @@ import pytest
 from matplotlib.figure import Figure as Canvas
 from tests.report.cases import page, subject
 
-from posterium.posterior.components import ClassComponents, GaussianComponents
+from posterium.posterior.components.classes import ClassComponents
+from posterium.posterior.components.gaussian import GaussianComponents
 from posterium.posterior.fit import Verdict
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
 from posterium.report.figures import Figure, Sheet

@@ -3,13 +3,13 @@
 Everything here is pure and works on one tile of rows.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from posterium._struct import replace
+from posterium.model.forward import Forward, forward
 from posterium.model.model import Model
 from posterium.numerics import layers, trees
 from posterium.posterior import links
@@ -20,7 +20,8 @@ LINEAR_DRAWS = "linear draws"
 """The linearised network with drawn weights: functions that hold together over rows."""
 
 Parameters = tuple[jax.Array, ...]
-"""What a likelihood predicts: (mean, noise variance, function variance), or (log probs, spread)."""
+"""What a likelihood predicts: (mean, noise variance, function variance), (log probs, spread), or
+the parameters of another distribution."""
 
 
 def default_how(posterior: Any) -> str:
@@ -113,6 +114,8 @@ def _describe(model: Model, f: jax.Array) -> Parameters:
     """Return the parameters of the predictive distribution of one function."""
     if model.likelihood.task == "classification":
         return model.likelihood.log_probs(f), jnp.zeros_like(f[:, :1])
+    if hasattr(model.likelihood, "distribution"):
+        return model.likelihood.parameters(f)
     mean, variance = model.likelihood.moments(f)
     return mean, variance, jnp.zeros_like(mean)
 
@@ -146,9 +149,9 @@ def _bridge(part: GaussianPosterior, model: Model, x: jax.Array) -> Parameters:
     return links.bridge(model.likelihood, *linearised(part, model, x))
 
 
-def _function(part: GaussianPosterior, model: Model) -> Callable[[Any, jax.Array], jax.Array]:
+def _function(part: GaussianPosterior, model: Model) -> Forward:
     """Return the network as a function of its parameters and a batch."""
-    return lambda params, x: model.network.apply(replace(part.mean, params=params), x)[0]
+    return forward(model.network, part.mean)
 
 
 def _ready(part: GaussianPosterior, model: Model, x: Any) -> GaussianPosterior:

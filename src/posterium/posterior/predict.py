@@ -19,7 +19,7 @@ from posterium._struct import bare, replace
 from posterium.model.data import as_inputs
 from posterium.model.model import Model
 from posterium.numerics import forks, trees
-from posterium.posterior.components import ClassComponents, GaussianComponents
+from posterium.posterior.components import kinds
 from posterium.posterior.fit import Fit
 from posterium.posterior.functions import (
     HOWS,
@@ -145,8 +145,9 @@ def _predictive(
         x = _inputs(x, fit)
         tile = jax.ShapeDtypeStruct((1, TILE, *x.shape[1:]), x.dtype)
         shapes = _shapes(fit, key, tile, each, how)
-    outputs = shapes[0].shape[2]
-    classes = fit.model.likelihood.task == "classification"
+    likelihood = fit.model.likelihood
+    outputs = kinds.outputs(likelihood, shapes[0].shape[2])
+    classes = likelihood.task == "classification"
     if how == "linear" and not in_closed_form(fit.model, how) and not (classes and outputs <= WIDE):
         how = LINEAR_DRAWS  # of numeric targets, so that covariances over rows agree with it
     row_bytes = 8 * members(fit.posterior) * each * sum(part.shape[2] for part in shapes)
@@ -161,10 +162,13 @@ def _predictive(
     def blocks() -> Iterator[Any]:
         for start in range(0, max(len(x), 1), rows):
             block = _block(key, fit, x[start : start + rows], each, how)
-            yield ClassComponents(*block) if classes else GaussianComponents(*block)
+            yield kinds.components(likelihood, block)
 
-    kind = ClassPredictive if classes else RegressionPredictive
-    return kind(blocks, (len(x), outputs))
+    if classes:
+        ordered = getattr(likelihood, "ordered", False)
+        return ClassPredictive(blocks, (len(x), outputs), ordered=ordered)
+    law = kinds.law_of(likelihood)
+    return RegressionPredictive(blocks, (len(x), outputs), columns=law.columns if law else 1)
 
 
 def draws_each(fit: Fit, draws: int | None, how: str) -> int:

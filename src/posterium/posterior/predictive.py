@@ -12,7 +12,8 @@ import jax
 import numpy as np
 from scipy.special import entr
 
-from posterium.posterior.components import ClassComponents, Components
+from posterium.posterior.components.base import Components
+from posterium.posterior.components.classes import ClassComponents
 
 CACHE_BYTES = 2**28
 MAX_BYTES = 2**30
@@ -129,11 +130,13 @@ class RegressionPredictive(Predictive[Components]):
     """The predictive distribution of numeric targets, in the units of the target.
 
     Every array has shape (n, k), or (n,) with `squeeze`. Quantiles, distribution function and CRPS
-    are those of each output alone; `log_prob` is joint over the outputs of a row.
+    are those of each output alone; `log_prob` is joint over the outputs of a row. Of counts all of
+    it is as for numbers, with probabilities in the place of densities. Of times that may be cut off
+    `columns` is 2: `log_prob` takes times and events, everything else is of the time.
 
     Examples
     --------
-    >>> from posterium.posterior.components import GaussianComponents
+    >>> from posterium.posterior.components.gaussian import GaussianComponents
     >>> two_draws = GaussianComponents(np.array([-1.0, 1.0]).reshape(2, 1, 1), 3.0)
     >>> predictive = RegressionPredictive(lambda: [two_draws], (1, 1), squeeze=True)
     >>> predictive.sd, predictive.epistemic_var
@@ -148,12 +151,13 @@ class RegressionPredictive(Predictive[Components]):
         shape: tuple[int, int],
         *,
         squeeze: bool = False,
+        columns: int = 1,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if squeeze and shape[1] != 1:
             raise ValueError(f"Expected one output to squeeze; got {shape[1]}. Use squeeze=False.")
         super().__init__(blocks, shape, cache_bytes=cache_bytes)
-        self._squeeze = squeeze
+        self._squeeze, self.columns = squeeze, columns
 
     @cached_property
     def _moments(self) -> np.ndarray:
@@ -214,12 +218,36 @@ class RegressionPredictive(Predictive[Components]):
         return lower, upper
 
     def log_prob(self, y: np.ndarray) -> np.ndarray:
-        """Return the log density of each row's targets, (n,), in nats, joint over outputs."""
-        return self._reduce(lambda block, part: block.log_prob(part), self._targets(y))
+        """Return the log density of each row's targets, (n,), in nats, joint over outputs.
+
+        Of times y is (n, 2), the time and the event: the log density where that is 1, the log
+        probability of a longer time where it is 0.
+        """
+        if self.columns == 1:
+            y = self._targets(y)
+        elif np.shape(y) != (len(self), self.columns):
+            raise ValueError(
+                f"Expected {self.columns} columns, times and events (1 seen, 0 cut off), of shape "
+                f"{(len(self), self.columns)}; got {np.shape(y)}."
+            )
+        return self._reduce(lambda block, part: block.log_prob(part), np.asarray(y, np.float64))
 
     def cdf(self, y: np.ndarray) -> np.ndarray:
-        """Return P(Y <= y): uniform over rows when the predictive is calibrated."""
+        """Return P(Y <= y)."""
         return self._shaped(self._reduce(lambda block, part: block.cdf(part), self._targets(y)))
+
+    def survival(self, y: np.ndarray) -> np.ndarray:
+        """Return P(Y > y), with its digits where it is small."""
+        return self._shaped(
+            self._reduce(lambda block, part: block.survival(part), self._targets(y))
+        )
+
+    def pit(self, y: np.ndarray) -> np.ndarray:
+        """Return P(Y < y) + P(Y = y) / 2: uniform over rows when the predictive is calibrated.
+
+        Of counts only nearly so. Of numbers it is `cdf`.
+        """
+        return self._shaped(self._reduce(lambda block, part: block.pit(part), self._targets(y)))
 
     def crps(self, y: np.ndarray) -> np.ndarray:
         """Return the continuous ranked probability score, in target units; lower is better."""
@@ -245,8 +273,9 @@ class RegressionPredictive(Predictive[Components]):
     def squeezed(self) -> "RegressionPredictive":
         """Return the same predictive of one output, with arrays of shape (n,)."""
         return RegressionPredictive(
-            self.components, self.shape, squeeze=True, cache_bytes=self._cache_bytes
-        )
+            self.components, self.shape, squeeze=True, columns=self.columns,
+            cache_bytes=self._cache_bytes,
+        )  # fmt: skip
 
     def affine(
         self, shift: np.ndarray | float, scale: np.ndarray | float
@@ -269,6 +298,7 @@ class RegressionPredictive(Predictive[Components]):
             lambda: (block.affine(shift, scale) for block in self.components()),
             self.shape,
             squeeze=self._squeeze,
+            columns=self.columns,
             cache_bytes=0,
         )
 
@@ -284,9 +314,23 @@ class RegressionPredictive(Predictive[Components]):
 
 
 class ClassPredictive(Predictive[ClassComponents]):
-    """The predictive distribution of class indices 0 to c - 1; entropies are in nats."""
+    """The predictive distribution of class indices 0 to c - 1; entropies are in nats.
+
+    `ordered` says that the order of the classes has a meaning.
+    """
 
     _across = "classes"
+
+    def __init__(
+        self,
+        blocks: Callable[[], Iterable[ClassComponents]],
+        shape: tuple[int, int],
+        *,
+        ordered: bool = False,
+        cache_bytes: int = CACHE_BYTES,
+    ) -> None:
+        super().__init__(blocks, shape, cache_bytes=cache_bytes)
+        self.ordered = ordered
 
     @cached_property
     def probs(self) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Laws of one target and their mixtures: density, distribution, quantiles, CRPS, samples."""

@@ -1,0 +1,91 @@
+"""Counts: Poisson, and negative binomial by mean and dispersion."""
+
+from typing import ClassVar
+
+import numpy as np
+from scipy.special import betainc, betaincc, betaln, gammainc, gammaincc, gammaln, xlogy
+from scipy.stats import nbinom, poisson
+
+from posterium.numerics.laws.base import Array, CountLaw
+
+
+class PoissonLaw(CountLaw):
+    """The mean."""
+
+    positive: ClassVar[tuple[int, ...]] = (0,)
+
+    def log_density(self, y: Array, *parameters: Array) -> Array:
+        (mean,) = parameters
+        count, whole = _counts(y)
+        return np.where(whole, xlogy(count, mean) - mean - gammaln(count + 1), -np.inf)
+
+    def cdf(self, y: Array, *parameters: Array) -> Array:
+        y = np.floor(y)
+        return np.where(y < 0, 0.0, gammaincc(np.maximum(y, 0) + 1, parameters[0]))
+
+    def survival(self, y: Array, *parameters: Array) -> Array:
+        y = np.floor(y)
+        return np.where(y < 0, 1.0, gammainc(np.maximum(y, 0) + 1, parameters[0]))
+
+    def mean(self, *parameters: Array) -> Array:
+        return parameters[0]
+
+    def variance(self, *parameters: Array) -> Array:
+        return parameters[0]
+
+    def quantile(self, q: float, *parameters: Array) -> Array:
+        return poisson.ppf(q, parameters[0])
+
+    def sample(self, generator: np.random.Generator, *parameters: Array) -> Array:
+        return generator.poisson(parameters[0]).astype(float)
+
+
+class NegativeBinomialLaw(CountLaw):
+    """Mean and dispersion: the variance is mean + dispersion * mean^2."""
+
+    positive: ClassVar[tuple[int, ...]] = (0, 1)
+
+    def log_density(self, y: Array, *parameters: Array) -> Array:
+        mean, dispersion = parameters
+        count, whole = _counts(y)
+        size = 1 / dispersion
+        rest = -betaln(size, count + 1) - np.log(size + count)
+        found = (
+            rest + xlogy(count, dispersion * mean) - (count + size) * np.log1p(dispersion * mean)
+        )
+        return np.where(whole, found, -np.inf)
+
+    def cdf(self, y: Array, *parameters: Array) -> Array:
+        size, chance = _size(parameters)
+        y = np.floor(y)
+        return np.where(y < 0, 0.0, betainc(size, np.maximum(y, 0) + 1, chance))
+
+    def survival(self, y: Array, *parameters: Array) -> Array:
+        size, chance = _size(parameters)
+        y = np.floor(y)
+        return np.where(y < 0, 1.0, betaincc(size, np.maximum(y, 0) + 1, chance))
+
+    def mean(self, *parameters: Array) -> Array:
+        return parameters[0]
+
+    def variance(self, *parameters: Array) -> Array:
+        mean, dispersion = parameters
+        return mean + dispersion * mean**2
+
+    def quantile(self, q: float, *parameters: Array) -> Array:
+        return nbinom.ppf(q, *_size(parameters))
+
+    def sample(self, generator: np.random.Generator, *parameters: Array) -> Array:
+        return generator.negative_binomial(*_size(parameters)).astype(float)
+
+
+def _size(parameters: tuple[Array, ...]) -> tuple[Array, Array]:
+    """Return number of failures and chance of each, as NumPy and SciPy have it."""
+    mean, dispersion = parameters
+    return 1 / dispersion, 1 / (1 + dispersion * mean)
+
+
+def _counts(y: Array) -> tuple[Array, Array]:
+    """Return y where it is a count, 0 elsewhere, and where it is one."""
+    whole = (y >= 0) & (y == np.floor(y))
+    return np.where(whole, y, 0), whole
