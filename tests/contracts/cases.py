@@ -18,7 +18,6 @@ from posterium import (
     Ensemble,
     Evidence,
     Exact,
-    Flat,
     Fourier,
     Functions,
     Gaussian,
@@ -128,10 +127,10 @@ METHODS: dict[str, MethodCase] = {
         Laplace(structure="low_rank", at=POLISHED), ("Laplace", "LowRankCurvature")
     ),
     "vi": MethodCase(
-        VI(steps=1500, noise="sigma_points", average=0.2), ("VI",), factorised, 0.02, 0.02
+        VI(steps=1500, estimator="sigma_points", average=0.2), ("VI",), factorised, 0.02, 0.02
     ),
     "vi full": MethodCase(
-        VI(family="full", steps=1500, noise="sigma_points", average=0.2), ("VI",), full, 0.02, 0.02
+        VI(family="full", steps=1500, estimator="sigma_points", average=0.2), ("VI",), full, 0.02, 0.02
     ),
     "nuts": MethodCase(NUTS(warmup=200, draws=1000), ("NUTS",), full, **MONTE_CARLO),
     "hmc": MethodCase(HMC(warmup=200, draws=1000), ("HMC",), full, **MONTE_CARLO),
@@ -159,22 +158,6 @@ LIKELIHOODS: dict[str, LikelihoodCase] = {
     "Bernoulli": LikelihoodCase(Bernoulli(), RAW[:3, None], 2),
     "Categorical": LikelihoodCase(Categorical(), RAW.reshape(2, 3), 3),
 }
-
-PARAMS = {
-    "layers": [{"bias": np.array([0.3, -0.2]), "kernel": np.array([[0.1, 0.5], [-1.0, 0.4]])}]
-}
-PRIORS: dict[str, Any] = {
-    "Flat": Flat(),
-    "Normal": Normal(3.0, "none"),
-    "Normal, fan-in": Normal(3.0),
-    "Normal, learned": Normal(learn(3.0)),
-    "Normal, a number a leaf": Normal({"layers": [{"bias": 0.5, "kernel": 4.0}]}, "none"),
-    "Normal, a number a weight": Normal(
-        {"layers": [{"bias": np.array([1.0, 2.0]), "kernel": np.array([[1.0, 2.0], [3.0, 4.0]])}]},
-        "none",
-    ),
-}
-"""Over the weights `PARAMS`."""
 
 
 def _start(key: jax.Array, x: jax.Array) -> dict[str, jax.Array]:
