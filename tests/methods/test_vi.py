@@ -23,7 +23,8 @@ from posterium.model.likelihoods.classes import Bernoulli
 from posterium.model.likelihoods.gaussian import Gaussian
 from posterium.model.model import Model
 from posterium.model.network import MLP
-from posterium.model.prior import Flat, HalfCauchy, Normal
+from posterium.model.priors.normal import Flat, Normal
+from posterium.model.priors.scales import HalfCauchy
 from posterium.model.weights import Weights
 from posterium.numerics import trees
 
@@ -36,7 +37,7 @@ X = np.random.default_rng(1).normal(size=(23, 3)) @ np.array(
 Y = X @ np.array([1.0, -0.5, 0.2]) + 0.3 * np.random.default_rng(2).normal(size=23)
 DATA = as_data(X, Y)
 MODEL = Model(Linear(Affine()), Normal(2.0, scaling="none"), Gaussian(0.6))
-EXACT = VI(steps=3000, learning_rate=3e-2, noise="sigma_points")
+EXACT = VI(steps=3000, learning_rate=3e-2, estimator="sigma_points")
 
 
 @pytest.fixture
@@ -177,7 +178,7 @@ PRIORS = [
 @pytest.mark.parametrize("family", ["mean_field", "full"])
 def test_the_kl_by_formula_is_the_mean_over_a_million_draws(double, family, prior, precision):
     model = replace(MODEL, prior=prior)
-    phase = only(VI(family, noise="sigma_points"), model)
+    phase = only(VI(family, estimator="sigma_points"), model)
     state, data = first_state(phase, model)
     rng = np.random.default_rng(5)
     raw, raws = state.moving
@@ -364,7 +365,7 @@ class Cauchy(Flat):
     [
         ({"family": "diagonal"}, "family must be one of mean_field, full"),
         ({"kl": "exact"}, "kl must be one of"),
-        ({"noise": "none"}, "noise must be one of"),
+        ({"estimator": "none"}, "estimator must be one of"),
         ({"means": "map"}, "'network', 'zero' or a number"),
         ({"steps": 0}, "steps and batch_size .* at least 1"),
         ({"batch_size": 0}, "steps and batch_size .* at least 1"),

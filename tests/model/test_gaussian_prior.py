@@ -79,7 +79,7 @@ def test_the_mode_after_two_goes_is_that_of_all_rows(first, whole):
 @pytest.mark.slow
 def test_samplers_and_the_bound_take_it(first, whole):
     mean, covariance = moments(whole)
-    bound = ps.VI(family="full", steps=1500, noise="sigma_points", average=0.2)
+    bound = ps.VI(family="full", steps=1500, estimator="sigma_points", average=0.2)
     found = ps.fit(KEY, going_on(first), SECOND, bound)
     sd = np.sqrt(np.diag(covariance))
     assert np.abs((found.posterior.mean.params["coefficients"].ravel() - mean) / sd).max() < 0.05

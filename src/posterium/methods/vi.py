@@ -1,74 +1,68 @@
-r"""Variational inference: the Gaussian over weights that has the largest evidence lower bound.
+r"""Variational inference: the member of a family of distributions that has the largest bound.
 
 .. math:: \mathrm{ELBO}(q) = E_q[\log p(y \mid x, w)] - KL(q, p) \le \log p(y \mid x)
 
-The expectation is estimated by reparameterised draws w = m + S^{1/2} z, one set for all rows of a
-step (Kingma and Welling 2014; Kucukelbir et al. 2017; for networks Blundell et al. 2015).
+The expectation is estimated by reparameterised draws (Kingma and Welling 2014; Kucukelbir et al.
+2017; for networks Blundell et al. 2015).
 """
 
 from typing import Any, ClassVar
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-import optax
 
 from posterium._struct import replace, static, struct
-from posterium.driver.protocol import Info, Phase
-from posterium.evaluate.trend import late_rise
-from posterium.model import hyper
-from posterium.model.data import Batch, Data
+from posterium.driver.protocol import Phase
+from posterium.model.data import Data, Stream
 from posterium.model.model import Model
-from posterium.model.prior import Flat, Normal
+from posterium.model.priors.normal import Flat, Normal
+from posterium.model.subset import matching
 from posterium.model.weights import Weights
 from posterium.numerics import trees
-from posterium.numerics.divergence import gaussian_kl
+from posterium.numerics.families.base import Family
+from posterium.numerics.families.flow import Flow
 from posterium.numerics.families.gaussian import FullRank, MeanField
-from posterium.phases.descent import Optimiser, as_weights, check_settings
-from posterium.posterior.fit import Verdict
-from posterium.posterior.posterior import GaussianPosterior
+from posterium.numerics.families.low_rank import LowRank
+from posterium.numerics.families.matrix_normal import MatrixNormal
+from posterium.numerics.families.radial import Radial
+from posterium.numerics.interpret import rows_are_alone
+from posterium.phases.ascent import Ascent, KLSchedule
+from posterium.phases.assess import assessment
+from posterium.phases.bound import ESTIMATORS, ROWWISE, Bound
+from posterium.phases.descent import Optimiser, check_settings
+from posterium.phases.objectives import ELBO, BlackBoxAlpha, Renyi
 
-CHOICES = {
-    "family": ("mean_field", "full"),
-    "kl": ("auto", "closed", "sampled"),
-    "noise": ("normal", "sigma_points"),
+FAMILIES: dict[str, Family] = {
+    "mean_field": MeanField(),
+    "full": FullRank(),
+    "low_rank": LowRank(),
+    "matrix_normal": MatrixNormal(),
+    "radial": Radial(),
+    "flow": Flow(),
 }
-RISE = 1e-3
-"""Rise of the ELBO in nats a row, over the last eighth of the steps, that is worth a warning."""
-
-
-@struct
-class KLSchedule:
-    """The weight of the KL over a fit: 0 at first, then a straight line, 1 at the end.
-
-    Parameters
-    ----------
-    zero
-        Share of the steps at the beginning with weight 0.
-    full
-        Share of the steps at the end with weight 1.
-    """
-
-    zero: Any = 0.05
-    full: Any = 0.05
-
-    def weight(self, share: jax.Array) -> jax.Array:
-        """Return the weight after a share of the steps."""
-        return jnp.clip((share - self.zero) / (1 - self.zero - self.full), 0, 1)
+KL = ("auto", "closed", "sampled")
+MOST_DRAWS, LEAST_DRAWS = 1000, 16
+"""Draws that assess a fit, when not told."""
+EFFORT = 0.1
+"""What these may cost, in passes through the network, as a share of what the steps take."""
 
 
 @struct
 class VI:
-    """A Gaussian over the weights, fitted by stochastic gradients of the evidence lower bound.
+    """A distribution over the weights, fitted by stochastic gradients of a bound on the evidence.
 
     Free hyper-parameters (a learned noise scale, a learned prior precision) are optimised in the
     bound with the weights. A mean-field Gaussian understates the spread of correlated weights.
     Means start where `fit(..., start=...)` says: weights, or the mode of a posterior (as of `MAP`).
 
+    At its end the fit is assessed by draws of its own: ``info["assess"]`` holds the bound and its
+    terms with their Monte Carlo errors, and Pareto k-hat, which enters the verdict above 0.7.
+
     Parameters
     ----------
     family
-        ``"mean_field"`` (independent weights) or ``"full"`` (any covariance, p^2 numbers).
+        ``"mean_field"`` (independent weights), ``"full"`` (any covariance, p^2 numbers), or a
+        family's record.
     steps
         Steps.
     learning_rate
@@ -78,7 +72,7 @@ class VI:
     schedule
         ``"constant"``, or ``"cosine"`` or ``"linear"`` decay to 0.
     batch_size
-        Rows a step; None for all.
+        Rows a step; None for all. A stream keeps its own.
     samples
         Draws of the weights a step.
     init_scale
@@ -88,23 +82,37 @@ class VI:
     means
         Where means start without a `start`: ``"network"`` (its own initial weights), ``"zero"``,
         or a number u for uniform between -u and u.
+    estimator
+        ``"shared"``: each draw of the weights is for all rows of a step. ``"local"`` and
+        ``"flipout"``: each row has draws of its own, which lowers the variance of slopes; for
+        mean-field, and networks that treat rows alone. ``"sigma_points"``: the 2 p fixed points
+        mean +- sqrt(p) S^(1/2) e_i in place of draws, exact where the log likelihood is quadratic
+        in the weights; for Gaussian families.
+    sticking_the_landing
+        Leave out the slope of log q by its own coordinates, whose mean is 0: slopes lose their
+        noise as q nears the posterior. Takes the sampled KL.
+    objective
+        ``"elbo"``, `Renyi(alpha)` or `BlackBoxAlpha(alpha)`.
+    point
+        Globs over the paths of weights that get a point estimate, such as ``"*/bias"``; their
+        prior counts.
     kl
-        ``"closed"`` (Gaussian and flat priors), ``"sampled"`` (log q - log p at the step's draws)
-        or ``"auto"``: closed where there is a closed form.
+        ``"closed"`` (Gaussian families under Gaussian and flat priors), ``"sampled"`` (log q -
+        log p at draws) or ``"auto"``: closed where there is a closed form.
     kl_schedule
         `KLSchedule(...)`, or None for weight 1 throughout.
     average
         Share of the steps, at the end, whose iterates are averaged; 0 takes the last.
-    noise
-        ``"normal"``, or ``"sigma_points"``: the 2 p fixed points +-sqrt(p) e_i in place of draws,
-        exact where the log likelihood is quadratic in the weights.
+    assess
+        Draws that assess the fit; 0 for none. None takes 1,000, or fewer, at least 16, where they
+        would cost more than a tenth of the passes that the steps make through the network.
     clip
         Largest norm of a gradient; None for no limit.
     betas
         Decay rates of Adam's two moments.
     """
 
-    family: str = static(default="mean_field")
+    family: str | Family = static(default="mean_field")
     steps: int = static(default=5000)
     learning_rate: Any = 1e-2
     optimiser: str = static(default="adam")
@@ -114,10 +122,14 @@ class VI:
     init_scale: Any = 0.01
     max_scale: Any = None
     means: str | float = static(default="network")
+    estimator: str = static(default="shared")
+    sticking_the_landing: bool = static(default=False)
+    objective: str | Renyi | BlackBoxAlpha = static(default="elbo")
+    point: str | tuple[str, ...] = static(default=())
     kl: str = static(default="auto")
     kl_schedule: KLSchedule | None = None
     average: float = static(default=0.0)
-    noise: str = static(default="normal")
+    assess: int | None = static(default=None)
     clip: Any = None
     betas: tuple[Any, Any] = (0.9, 0.999)
 
@@ -125,7 +137,9 @@ class VI:
 
     def __post_init__(self) -> None:
         check_settings(self.steps, self.batch_size)
-        for name, allowed in CHOICES.items():
+        if isinstance(self.point, list):
+            object.__setattr__(self, "point", tuple(self.point))
+        for name, allowed in (("estimator", ESTIMATORS), ("kl", KL)):
             if (came := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {came!r}.")
         if isinstance(self.means, str) and self.means not in ("network", "zero"):
@@ -135,31 +149,112 @@ class VI:
                 f"samples must be at least 1 and average a share from 0 to 1; got {self.samples} "
                 f"and {self.average}."
             )
+        if self.assess is not None and (self.assess < 0 or self.assess == 1):
+            raise ValueError(f"assess must be 0, at least 2, or None; got {self.assess}.")
 
-    def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
-        closed = isinstance(model.prior, (Flat, Normal))
-        if self.kl == "closed" and not closed:
-            raise ValueError(
-                "kl='closed' expects a Gaussian or flat prior over the weights; got "
-                f"{type(model.prior).__name__}. Use kl='sampled'."
-            )
-        self._check_scales()
-        self.descent().checked()
-        return (Ascent(self, closed and self.kl != "sampled"),)
+    def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
+        family, draws = self._family(), self._draws(data)
+        self._check_scale()
+        self._check_bound(family)
+        if self.estimator in ROWWISE:
+            _check_rows(model, data)
+        ascent = Ascent(
+            family,
+            self._bound(family, model),
+            self.descent().checked(),
+            self.steps,
+            self.batch_size,
+            self._points(model, data),
+            self.means,
+            self.init_scale,
+            None if self.kl_schedule is None else self.kl_schedule.checked(),
+            self.average,
+            last=not draws,
+        )
+        return (ascent, assessment(draws, data)) if draws else (ascent,)
 
     def descent(self) -> Optimiser:
         """Return the optimiser that these settings name."""
         return Optimiser(self.optimiser, self.learning_rate, self.schedule, self.clip, self.betas)
 
-    def _check_scales(self) -> None:
-        rise = self.kl_schedule
-        if rise is not None and not (min(rise.zero, rise.full) >= 0 and rise.zero + rise.full < 1):
+    def _family(self) -> Family:
+        if isinstance(self.family, Family):
+            found = self.family
+        elif self.family in FAMILIES:
+            found = FAMILIES[self.family]
+        else:
             raise ValueError(
-                "KLSchedule expects shares of the steps that are not negative and sum to less than "
-                f"1; got zero={rise.zero} and full={rise.full}."
+                f"family must be one of {', '.join(FAMILIES)}, or a family's record; got "
+                f"{self.family!r}."
             )
-        if self.family == "full" and self.max_scale is not None:
-            raise ValueError("max_scale is for family='mean_field'; leave it out with 'full'.")
+        if self.max_scale is None:
+            return found
+        if found != MeanField():
+            raise ValueError(
+                "max_scale is for family='mean_field'; leave it out with another family."
+            )
+        return MeanField(self.max_scale)
+
+    def _bound(self, family: Family, model: Model) -> Bound:
+        why_not = self._no_closed_kl(family, model)
+        if self.kl == "closed" and why_not:
+            raise ValueError(
+                "kl='closed' expects a Gaussian family, a Gaussian or flat prior over the weights, "
+                f"and terms that can be taken apart; got {why_not}. Use kl='sampled'."
+            )
+        objective = ELBO() if self.objective == "elbo" else self.objective
+        closed = self.kl != "sampled" and not why_not
+        return Bound(objective, self.estimator, self.samples, closed, self.sticking_the_landing)
+
+    def _no_closed_kl(self, family: Family, model: Model) -> str:
+        """Say what stands against the KL in closed form; nothing if nothing does."""
+        if not family.gaussian:
+            return type(family).__name__
+        if not isinstance(model.prior, Flat | Normal):
+            return type(model.prior).__name__
+        if isinstance(self.objective, Renyi):
+            return "Renyi"
+        return "sticking_the_landing=True" if self.sticking_the_landing else ""
+
+    def _check_bound(self, family: Family) -> None:
+        """Refuse estimators that do not suit the family or the objective."""
+        weighed = self.objective != "elbo"
+        if weighed and not isinstance(self.objective, Renyi | BlackBoxAlpha):
+            raise ValueError(
+                "objective must be 'elbo', Renyi(alpha) or BlackBoxAlpha(alpha); got "
+                f"{self.objective!r}."
+            )
+        if weighed and (self.samples < 2 or self.estimator == "sigma_points"):
+            raise ValueError(
+                f"{type(self.objective).__name__} weighs draws against each other: it expects "
+                f"samples of at least 2, and no sigma points; got samples={self.samples} and "
+                f"estimator={self.estimator!r}."
+            )
+        rowwise = self.estimator in ROWWISE
+        if rowwise and not isinstance(family, MeanField):
+            raise ValueError(
+                f"estimator={self.estimator!r} expects independent weights, family='mean_field'; "
+                f"got {type(family).__name__}. Use estimator='shared'."
+            )
+        together = self.sticking_the_landing or isinstance(self.objective, Renyi)
+        if rowwise and together:
+            raise ValueError(
+                f"estimator={self.estimator!r} draws weights for each row, while Renyi and "
+                "sticking_the_landing need the density of draws that all rows share. Use "
+                "estimator='shared'."
+            )
+        if self.sticking_the_landing and isinstance(self.objective, Renyi):
+            raise ValueError(
+                "sticking_the_landing has the right slopes on average for objective='elbo' and "
+                "BlackBoxAlpha, not for Renyi. Leave it out."
+            )
+        if self.estimator == "sigma_points" and not family.gaussian:
+            raise ValueError(
+                f"estimator='sigma_points' expects a Gaussian family; got {type(family).__name__}. "
+                "Use estimator='shared'."
+            )
+
+    def _check_scale(self) -> None:
         cap = np.inf if self.max_scale is None else self.max_scale
         if not 0 < self.init_scale < cap:
             raise ValueError(
@@ -167,185 +262,50 @@ class VI:
                 f"{self.init_scale} and {self.max_scale}."
             )
 
-
-@struct
-class AscentState:
-    """Where the ascent of the bound stands.
-
-    Parameters
-    ----------
-    weights
-        The network's state; its parameters are those of the start, for their shapes.
-    moving
-        Coordinates of the family, and those of the free hyper-parameters.
-    optimiser
-        What optax remembers.
-    averaged
-        Mean of `moving` over the steps averaged so far, or None.
-    step
-        Steps done.
-    """
-
-    weights: Weights
-    moving: Any
-    optimiser: Any
-    averaged: Any
-    step: jax.Array
-
-
-@struct
-class Ascent(Phase):
-    """Climb the evidence lower bound by stochastic gradients.
-
-    Every step records the bound per row under the step's KL weight (`objective`), and in nats the
-    bound itself (`elbo`), its parts `log_likelihood` and `kl`, and the weight `kl_weight`.
-
-    Parameters
-    ----------
-    settings
-        The method.
-    closed
-        Take the KL in closed form.
-    """
-
-    settings: VI
-    closed: bool = static(default=True)
-
-    name: ClassVar[str] = "ascent"
-
-    @property
-    def steps(self) -> int:
-        """The steps of the method."""
-        return self.settings.steps
-
-    @property
-    def batch_size(self) -> int | None:
-        """The rows a step of the method."""
-        return self.settings.batch_size
-
-    @property
-    def family(self) -> MeanField | FullRank:
-        """The family, with its own numbers."""
-        own = self.settings
-        return MeanField(own.max_scale) if own.family == "mean_field" else FullRank()
-
-    @property
-    def optimiser(self) -> optax.GradientTransformation:
-        """How to step."""
-        return self.settings.descent().build(self.settings.steps)
-
-    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> AscentState:
-        weights_key, means_key = jax.random.split(key)
-        weights = model.network.init(weights_key, data.x) if start is None else as_weights(start)
-        weights = trees.cast(weights, data.weight.dtype)
-        mean, means = trees.vector(weights.params), self.settings.means
-        if start is None and not isinstance(means, str):
-            mean = jax.random.uniform(means_key, mean.shape, mean.dtype, -means, means)
-        elif start is None and means == "zero":
-            mean = jnp.zeros_like(mean)
-        shapes = tuple((path, leaf.shape) for path, leaf in trees.flatten(weights.params).items())
-        scale = jnp.asarray(self.settings.init_scale, mean.dtype)
-        moving = self.family.start(mean, scale, shapes), hyper.free(model)
-        memory = self.optimiser.init(moving)
-        averaged = moving if self.settings.average else None
-        return AscentState(weights, moving, memory, averaged, jnp.zeros((), jnp.int32))
-
-    def step(
-        self, key: jax.Array, state: AscentState, model: Model, batch: Batch
-    ) -> tuple[AscentState, Info]:
-        z = self._noise(key, state.moving[0])
-        kl_weight = self._kl_weight(state)
-
-        def loss(moving: Any) -> tuple[jax.Array, Any]:
-            (log_likelihood, kl, rest), new = self.bound(
-                moving, state.weights, model, batch.part, z
+    def _points(self, model: Model, data: Data | Stream) -> tuple[str, ...]:
+        """Return the paths of the weights with a point estimate."""
+        if not self.point:
+            return ()
+        x = _inputs(data)
+        blank = _blank(model.network, x)
+        found = matching(model.network, blank, x, self.point)
+        if len(found) == len(trees.flatten(blank.params)):
+            raise ValueError(
+                f"point={self.point!r} leaves no weight that is random. Name fewer, or use MAP()."
             )
-            total = log_likelihood - kl_weight * kl + rest
-            elbo = log_likelihood - kl + rest
-            return -total / batch.part.size, (elbo, log_likelihood, kl, new)
+        return found
 
-        (value, (elbo, log_likelihood, kl, new)), slope = jax.value_and_grad(loss, has_aux=True)(
-            state.moving
+    def _draws(self, data: Data | Stream) -> int:
+        """Return how many draws assess the fit."""
+        if self.assess is not None:
+            return self.assess
+        stream = isinstance(data, Stream)
+        rows = data.rows if stream else len(data.x)
+        batch = data.batch_size if stream else self.batch_size or rows
+        passes = 3 * self.steps * self.samples * min(batch, rows) / rows
+        return int(np.clip(EFFORT * passes, LEAST_DRAWS, MOST_DRAWS))
+
+
+def _inputs(data: Data | Stream) -> Any:
+    return next(iter(data.batches()))[0] if isinstance(data, Stream) else data.x
+
+
+def _blank(network: Any, x: Any) -> Weights:
+    """Return weights shaped like the network's."""
+    shapes = jax.eval_shape(network.init, jax.random.key(0), x)
+    return jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), replace(shapes, key=None))
+
+
+def _check_rows(model: Model, data: Data | Stream) -> None:
+    """Refuse a network that sees rows together."""
+    x = jax.tree.map(lambda a: a[:2], _inputs(data))
+    weights = model.network.init(jax.random.key(0), x)
+
+    def f(params: Any, x: Any) -> Any:
+        return model.network.apply(replace(weights, params=params), x)[0]
+
+    if not rows_are_alone(f, weights.params, x):
+        raise ValueError(
+            "Estimators 'local' and 'flipout' expect a network whose answer to a row does not "
+            "depend on the others; this one's does. Use estimator='shared'."
         )
-        updates, memory = self.optimiser.update(slope, state.optimiser, state.moving)
-        moving = optax.apply_updates(state.moving, updates)
-        info = {"objective": -value, "elbo": elbo, "log_likelihood": log_likelihood}
-        info |= {"kl": kl, "kl_weight": kl_weight}
-        weights = replace(state.weights, state=new)
-        averaged = self._averaged(state, moving)
-        return AscentState(weights, moving, memory, averaged, state.step + 1), info
-
-    def bound(
-        self, moving: Any, weights: Weights, model: Model, part: Data, z: jax.Array
-    ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], Any]:
-        """Return the parts of the bound in nats, and the network's new state.
-
-        The parts: expected log likelihood, KL, and the log prior of free hyper-parameters; the
-        first by the unit normals z (s, p), the second too where it has no closed form. Running
-        statistics move at the means, and draws take them as they run, as predictions do: under
-        statistics of their own, draws would fit data that they do not predict.
-        """
-        raw, raws = moving
-        here, mean = hyper.fill(model, raws), self.family.mean(raw)
-        _, unravel = trees.ravel(weights.params)
-
-        def one(z: jax.Array) -> tuple[jax.Array, jax.Array]:
-            params = unravel(self.family.draw(raw, z))
-            _, log_likelihood, _ = here.log_joint(replace(weights, params=params), part)
-            return log_likelihood, self.family.log_prob_of(raw, z) - here.prior.log_prob(params)
-
-        log_likelihood, kl = jax.vmap(one)(z)
-        _, new = here.network.apply(replace(weights, params=unravel(mean)), part.x, train=True)
-        kl = jnp.mean(kl)
-        if self.closed:
-            at_mean = unravel(mean)
-            precision = trees.vector(here.prior.precision_of(at_mean))
-            variance = self.family.covariance(raw).variance()
-            log_prior, log_det = here.prior.log_prob(at_mean), self.family.log_det(raw)
-            kl = gaussian_kl(log_prior, precision, variance, log_det)
-        return (jnp.mean(log_likelihood), kl, hyper.log_prior(here)), new
-
-    def end(
-        self, state: AscentState, kept: Any, model: Model, data: Data
-    ) -> tuple[GaussianPosterior, Model]:
-        raw, raws = state.moving if state.averaged is None else state.averaged
-        _, unravel = trees.ravel(state.weights.params)
-        weights = replace(state.weights, params=unravel(self.family.mean(raw)))
-        return GaussianPosterior(weights, self.family.covariance(raw)), hyper.fill(model, raws)
-
-    def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
-        """Warn when the bound was still rising over the last quarter of the steps.
-
-        Compared are the means of its two halves, as far as the KL had full weight: a rise of more
-        than 0.001 nats a row and of 4 standard errors (from the means of 10 blocks a half).
-        """
-        verdict = super().judge(info, ended)
-        if verdict.status != "ok":
-            return verdict
-        rise, error = late_rise(info["objective"], info["kl_weight"] == 1)
-        if rise <= max(4 * error, RISE):
-            return verdict
-        reason = f"The bound was still rising at the end, by {rise:.2g} nats a row (+-{error:.1g})."
-        advice = "Give it more steps or a higher learning rate, or start from a MAP fit."
-        return Verdict("warned", (reason,), (advice,))
-
-    def _noise(self, key: jax.Array, raw: Any) -> jax.Array:
-        """Return the unit normals of a step, (s, p), or points that stand for them."""
-        if self.settings.noise == "normal":
-            return self.family.noise(key, raw, self.settings.samples)
-        mean = self.family.mean(raw)
-        points = jnp.sqrt(jnp.asarray(mean.size, mean.dtype)) * jnp.eye(mean.size, dtype=mean.dtype)
-        return jnp.concatenate([points, -points])
-
-    def _kl_weight(self, state: AscentState) -> jax.Array:
-        share = state.step.astype(jax.tree.leaves(state.moving)[0].dtype) / self.steps
-        schedule = self.settings.kl_schedule
-        return jnp.ones_like(share) if schedule is None else schedule.weight(share)
-
-    def _averaged(self, state: AscentState, moving: Any) -> Any:
-        """Return the running mean of the iterates; before its time, the latest one."""
-        if state.averaged is None:
-            return None
-        before = round((1 - self.settings.average) * self.steps)
-        count = jnp.maximum(state.step - before, 0) + 1
-        return jax.tree.map(lambda old, new: old + (new - old) / count, state.averaged, moving)

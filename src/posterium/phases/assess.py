@@ -1,0 +1,144 @@
+r"""Assess: what many draws say of a variational fit.
+
+The bound and its two terms with their Monte Carlo errors, and whether importance weights
+:math:`p(y, w) / q(w)` could correct the fit: Pareto k-hat (Yao, Vehtari, Simpson and Gelman 2018).
+"""
+
+import math
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from posterium._struct import replace, static, struct
+from posterium.driver.protocol import Info, Phase
+from posterium.evaluate.psis import pareto_k
+from posterium.model import hyper
+from posterium.model.data import Batch, Data, Stream
+from posterium.model.model import Model
+from posterium.posterior.family import FamilyPosterior
+from posterium.posterior.fit import Verdict
+
+TILE = 1024
+"""Rows of a step, of data in memory."""
+AT_ONCE = 4096
+"""Rows times draws that go through the network at a time."""
+K_OK = 0.7
+
+
+@struct
+class AssessState:
+    """What the rows so far say of the draws.
+
+    Parameters
+    ----------
+    fitted
+        What is assessed.
+    seed
+        Key data of the draws: the same ones at every step.
+    log_likelihood
+        Of each draw, its log likelihood of the rows seen, scaled to all rows, (s,).
+    rows
+        Rows seen.
+    """
+
+    fitted: FamilyPosterior
+    seed: jax.Array
+    log_likelihood: jax.Array
+    rows: jax.Array
+
+
+@struct
+class Assess(Phase):
+    """Estimate the bound of a variational fit from many draws, in one pass over the rows.
+
+    Every step records, of the rows seen by then and scaled to all: `elbo`, `log_likelihood` and
+    `kl` in nats, their Monte Carlo standard errors `elbo_se`, `log_likelihood_se` and `kl_se`, and
+    `k_hat`. Free hyper-parameters and weights with a point estimate are held at their values.
+
+    Parameters
+    ----------
+    draws
+        Number of draws s.
+    steps
+        Batches in one pass.
+    batch_size
+        Rows of each; None for all.
+    """
+
+    draws: int = static()
+    steps: int = static(default=1)
+    batch_size: int | None = static(default=None)
+
+    name: ClassVar[str] = "assess"
+
+    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> AssessState:
+        dtype = data.weight.dtype
+        empty = jnp.zeros(self.draws, dtype), jnp.zeros((), dtype)
+        return AssessState(start, jax.random.key_data(key), *empty)
+
+    def step(
+        self, key: jax.Array, state: AssessState, model: Model, batch: Batch
+    ) -> tuple[AssessState, Info]:
+        here = jnp.sum(batch.part.weight > 0)
+        rows = state.rows + here
+        new, kl = self._draws(state, model, batch.part)
+        log_likelihood = state.log_likelihood + here / rows * (new - state.log_likelihood)
+        log_weight = log_likelihood - kl + hyper.log_prior(model)
+        terms = {"elbo": log_weight, "log_likelihood": log_likelihood, "kl": kl}
+        info = {name: jnp.mean(values) for name, values in terms.items()}
+        info |= {f"{name}_se": _standard_error(values) for name, values in terms.items()}
+        info["k_hat"] = pareto_k(log_weight)
+        return replace(state, log_likelihood=log_likelihood, rows=rows), info
+
+    def _draws(self, state: AssessState, model: Model, part: Data) -> tuple[jax.Array, jax.Array]:
+        """Return the scaled log likelihood of each draw, (s,), and its log q - log p."""
+        key = jax.random.wrap_key_data(state.seed)
+
+        def one(index: jax.Array) -> tuple[jax.Array, jax.Array]:
+            weights, log_q = state.fitted.scored_draw(key, index)
+            f, _ = model.network.apply(weights, part.x)
+            kl = log_q - model.prior.log_prob(weights.params)
+            return model.log_likelihood(f, part), kl
+
+        group = max(1, min(self.draws, AT_ONCE // len(part.weight)))
+        groups = jnp.arange(-(-self.draws // group) * group).reshape(-1, group)
+        found = jax.lax.map(jax.vmap(one), groups)
+        return jax.tree.map(lambda leaf: leaf.reshape(-1)[: self.draws], found)
+
+    def end(self, state: AssessState, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
+        return state.fitted.settled(), model
+
+    def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
+        """Fail a fit whose bound is not finite; warn where k-hat is above 0.7."""
+        elbo, k = info["elbo"][-1], info["k_hat"][-1]
+        if not np.isfinite(elbo):
+            reason = f"The bound is {elbo} over {self.draws} draws of the posterior."
+            advice = "Lower the learning rate, standardise inputs and target, or cap the scale."
+            return Verdict("failed", (reason,), (advice,))
+        if not k > K_OK:
+            return Verdict()
+        reason = (
+            f"k-hat is {k:.2f}, above {K_OK}: the posterior has mass where the fitted distribution "
+            "has little. With many weights that is nearly always so; predictions may still be good."
+        )
+        advice = (
+            "Score predictions on rows held out; try a richer family, more steps, or a sampler "
+            "such as NUTS."
+        )
+        return Verdict("warned", (reason,), (advice,))
+
+
+def assessment(draws: int, data: Data | Stream) -> Assess:
+    """Return the phase for a number of draws and all rows of some data."""
+    if isinstance(data, Stream):
+        return Assess(draws, data.per_epoch, data.batch_size)
+    rows = len(data.x)
+    if rows <= TILE:
+        return Assess(draws)
+    return Assess(draws, math.ceil(rows / TILE), TILE)
+
+
+def _standard_error(values: jax.Array) -> jax.Array:
+    return jnp.std(values, ddof=1) / math.sqrt(len(values))
