@@ -24,6 +24,7 @@ from posterium.model.model import Model
 from posterium.numerics import trees
 from posterium.numerics.structures.base import Structure
 from posterium.numerics.structures.dense import DiagonalCurvature, FullCurvature
+from posterium.numerics.structures.functional import FunctionalCurvature
 from posterium.numerics.structures.kronecker import KroneckerCurvature
 from posterium.numerics.structures.low_rank import LowRankCurvature
 from posterium.phases.accumulate import Accumulate
@@ -34,10 +35,13 @@ STRUCTURES: dict[str, Structure] = {
     "full": FullCurvature(),
     "kronecker": KroneckerCurvature(),
     "low_rank": LowRankCurvature(),
+    "functional": FunctionalCurvature(),
     "diagonal": DiagonalCurvature(),
 }
 CURVATURES = ("ggn", "empirical", "hessian")
 HELD = {"prior": ("network", "prior"), "all": ("network", "prior", "likelihood")}
+KERNEL_BYTES = 2**32
+"""What the kernels between rows may take."""
 STEP_WORK = 2**35
 """Multiplications a step, about a second: more rows are split into several steps."""
 
@@ -80,8 +84,9 @@ class Laplace:
     structure
         ``"full"`` (p x p numbers, for up to some thousand weights); ``"kronecker"`` (two matrices
         for every matrix of weights, for networks of any usual size); ``"low_rank"`` (p x 100);
-        ``"diagonal"``; or a record with settings, such as `KroneckerCurvature(sharing="reduce")` or
-        `LowRankCurvature(rank=20)`.
+        ``"functional"`` (n k x n k numbers for each array of weights: any number of weights, few
+        rows n times outputs k, all of them at once); ``"diagonal"``; or a record with settings,
+        such as `KroneckerCurvature(sharing="reduce")` or `LowRankCurvature(rank=20)`.
     curvature
         ``"ggn"``: generalised Gauss-Newton with the expected Fisher information, never indefinite;
         ``"empirical"``: outer products of the gradients at the observed targets, cheaper and
@@ -133,6 +138,9 @@ class Laplace:
         outputs, weights = _shapes(model, data)
         _refuse_free(model, outputs, self.curvature)
         _refuse_prior(model, weights, self._structure())
+        if isinstance(self._structure(), FunctionalCurvature):
+            each = 1 if self.curvature == "empirical" else outputs
+            _refuse_rows(data, self.batch_size, each, len(jax.tree.leaves(weights)))
         steps, batch_size = self._split(data, outputs * trees.count(weights))
         last = Accumulate(self._structure(), self.curvature, steps, batch_size)
         if self.at is None:
@@ -149,6 +157,8 @@ class Laplace:
         """Return in how many batches of how many rows one pass goes; `entries` a Jacobian has."""
         if isinstance(data, Stream):
             return data.per_epoch, None
+        if isinstance(self._structure(), FunctionalCurvature):
+            return 1, None
         work = entries**2 if self.curvature == "hessian" else self._structure().work(entries)
         rows = self.batch_size or max(1, STEP_WORK // work)
         if rows >= len(data.x):
@@ -201,7 +211,7 @@ def _refuse_prior(model: Model, shapes: Any, structure: Structure) -> None:
     if isinstance(structure, FullCurvature | DiagonalCurvature):
         return
     zeros = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes)
-    one = isinstance(structure, KroneckerCurvature)
+    one = isinstance(structure, KroneckerCurvature | FunctionalCurvature)
     for path, leaf in trees.flatten(model.prior.precision_of(zeros)).items():
         values = np.asarray(leaf)
         if values.size and (values.min() <= 0 or (one and values.min() < values.max())):
@@ -212,3 +222,24 @@ def _refuse_prior(model: Model, shapes: Any, structure: Structure) -> None:
                 f"{expected if one else 'prior precisions above 0'}; {path} has {found}. "
                 "Change the prior, or use structure='diagonal'."
             )
+
+
+def _refuse_rows(data: Data | Stream, batch_size: int | None, each: int, arrays: int) -> None:
+    """Refuse rows that do not come all at once, or whose kernels would not fit.
+
+    Each row has so many directions, and there is a kernel for each array of weights.
+    """
+    streamed = isinstance(data, Stream)
+    if streamed or (batch_size is not None and batch_size < len(data.x)):
+        found = "a stream" if streamed else f"batch_size={batch_size} of {len(data.x)} rows"
+        raise ValueError(
+            f"structure='functional' expects all rows at once: it keeps what each says of every "
+            f"other; got {found}. Use structure='kronecker' or 'low_rank'."
+        )
+    needed = 8 * arrays * (each * len(data.x)) ** 2
+    if needed > KERNEL_BYTES:
+        raise ValueError(
+            f"structure='functional' expects kernels of at most {KERNEL_BYTES:,} bytes; {arrays} "
+            f"arrays of weights under {len(data.x)} rows of {each} output(s) need {needed:,}. Use "
+            "structure='kronecker' or 'low_rank', or fewer rows."
+        )

@@ -9,10 +9,10 @@ import numpy as np
 from posterium._struct import replace, static, struct
 from posterium.driver.protocol import Info, Phase
 from posterium.model.data import Batch, Data
+from posterium.model.forward import forward
 from posterium.model.model import Model
 from posterium.model.weights import Weights
 from posterium.numerics import curvature, trees
-from posterium.numerics.covariances.base import Function
 from posterium.numerics.structures.base import Structure
 from posterium.numerics.structures.dense import DiagonalCurvature, FullCurvature
 from posterium.phases.curvature import (
@@ -95,7 +95,7 @@ class Accumulate(Phase):
     def _sums(self, weights: Weights, model: Model, data: Data) -> Sums:
         """Return the sums over some rows, a tile of them at a time."""
         vector, unravel = trees.ravel(weights.params)
-        f = outputs_of(model, weights)
+        f = forward(model.network, weights)
 
         def loss(vector: jax.Array, rows: Any) -> jax.Array:
             (x, y), weight = rows
@@ -121,7 +121,7 @@ class Accumulate(Phase):
     ) -> tuple[GaussianPosterior, Model]:
         scale = data.size / jnp.where(state.sums.weight > 0, state.sums.weight, 1)
         sums = jax.tree.map(lambda part: scale * part, state.sums)
-        f = outputs_of(model, state.weights)
+        f = forward(model.network, state.weights)
         params = state.weights.params
         tau = prior_precision(model, params)
         ready = self.structure.prepare(sums.curvature, f, params, data.x, tau)
@@ -135,11 +135,6 @@ class Accumulate(Phase):
         if finite.status != "ok":
             return finite
         return judge_curvature(ended.curvature, ended.covariance)
-
-
-def outputs_of(model: Model, weights: Weights) -> Function:
-    """Return the network as a function of its parameters and a batch."""
-    return lambda params, x: model.network.apply(replace(weights, params=params), x)[0]
 
 
 def root_of(model: Model, f: jax.Array, y: jax.Array, kind: str) -> jax.Array:

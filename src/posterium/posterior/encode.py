@@ -89,7 +89,7 @@ class _Writer:
 
     def _record(self, record: Any, path: str) -> dict[str, Any]:
         members = fields(record)
-        roles = ROLES if set(ROLES) <= set(members) else (self.role,)
+        roles = (self.role,) if self.role else ROLES
         encoded = {
             name: (self._part if name in roles else self.encode)(value, _join(path, name))
             for name, value in members.items()

@@ -10,62 +10,36 @@ square root of the loss' curvature in them, tau the prior precision and D = diag
 so that the covariance of two outputs is the prior's kernel :math:`J D^2 J^T` less what the rows
 explain of it: a Gaussian process with the network's tangent kernel. Nothing is left out.
 
-The columns of B are kept where they fit a budget; else each use of them is one pass through the
-network, forwards (B^T v) or backwards (B v), over all rows.
+With :math:`I + K = L L^T`, roots of S and of its inverse are (Andrews 1968)
+
+.. math:: D (I - B L^{-T} (I + L)^{-1} B^T), \quad (I + B (I + L^T)^{-1} B^T) D^{-1} .
+
+B is never kept: each use of it is one pass through the network, forwards or backwards.
 """
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+from jax.scipy.linalg import solve_triangular
 
 from posterium._struct import struct
 from posterium.numerics import curvature, trees
-from posterium.numerics.covariances.base import Covariance, Function, rows_at_once
-
-KEPT_BYTES = 2**28
-"""What the columns may take to be kept."""
-
-
-class Columns(Protocol):
-    """The matrix B (p, m)."""
-
-    def times(self, v: jax.Array) -> jax.Array:
-        """Return B v, (p,)."""
-        ...
-
-    def seen(self, v: jax.Array) -> jax.Array:
-        """Return B^T v, (m,)."""
-        ...
+from posterium.numerics.covariances.base import ROWS, Covariance, rows_at_once
 
 
 @struct
-class KeptColumns:
-    """The matrix by its entries, (p, m)."""
-
-    entries: jax.Array
-
-    def times(self, v: jax.Array) -> jax.Array:
-        return self.entries @ v
-
-    def seen(self, v: jax.Array) -> jax.Array:
-        return v @ self.entries
-
-
-@struct
-class PassedColumns:
-    """The matrix by passes through the network.
+class Columns:
+    """The matrix B (p, m), by passes through the network, some rows at a time.
 
     Parameters
     ----------
     f
-        The network as a function of its parameters and a batch: a record, since it is a part of
-        this one.
+        The network as a function of its parameters and a batch; a record, since it is kept.
     params, x
         Its parameters, and the n rows.
     root
-        R of each row, (n, k, r).
+        R of each row, (n, k, r), so that m = n r.
     scale
         The diagonal of D, (p,).
     """
@@ -76,19 +50,45 @@ class PassedColumns:
     root: jax.Array
     scale: jax.Array
 
-    def _outputs(self, params: Any) -> jax.Array:
-        return self.f(params, self.x)
-
     def times(self, v: jax.Array) -> jax.Array:
+        """Return B v, (p,)."""
         rows, _, columns = self.root.shape
-        _, back = jax.vjp(self._outputs, self.params)
-        cotangent = jnp.einsum("nkr,nr->nk", self.root, v.reshape(rows, columns))
-        return trees.vector(back(cotangent)[0]) * self.scale
+        pulls = jnp.einsum("nkr,nr->nk", self.root, v.reshape(rows, columns))
+
+        def of_tile(rows: Any) -> jax.Array:
+            (x, pulls), weight = rows
+            _, back = jax.vjp(lambda params: self.f(params, x), self.params)
+            return trees.vector(back(weight[:, None] * pulls)[0])
+
+        whole = (self.x, pulls), jnp.ones_like(pulls[:, 0])
+        return self.scale * curvature.sum_tiles(of_tile, whole, ROWS)
 
     def seen(self, v: jax.Array) -> jax.Array:
+        """Return B^T v, (m,)."""
         _, unravel = trees.ravel(self.params)
-        _, shift = jax.jvp(self._outputs, (self.params,), (unravel(self.scale * v),))
-        return jnp.einsum("nkr,nk->nr", self.root, shift).reshape(-1)
+        tangent = unravel(self.scale * v)
+
+        def row(one: Any) -> jax.Array:
+            x, root = one
+            alone = jax.tree.map(lambda a: a[None], x)
+            _, shift = jax.jvp(lambda params: self.f(params, alone), (self.params,), (tangent,))
+            return shift[0] @ root
+
+        return jax.lax.map(row, (self.x, self.root), batch_size=ROWS).reshape(-1)
+
+    def squares(self) -> jax.Array:
+        """Return the diagonal of B B^T, (p,)."""
+        return self.explained(jnp.diag(jnp.ones_like(self.root[:, 0].ravel())))
+
+    def explained(self, directions: jax.Array) -> jax.Array:
+        """Return the diagonal of B V V^T B^T, (p,), for the rows (q, m) of V^T."""
+
+        def of_tile(rows: Any) -> jax.Array:
+            directions, weight = rows
+            return weight @ jax.vmap(self.times)(directions) ** 2
+
+        tile = rows_at_once(self.scale.size, self.scale.dtype)
+        return curvature.sum_tiles(of_tile, (directions, jnp.ones_like(directions[:, 0])), tile)
 
 
 @struct
@@ -97,94 +97,46 @@ class FunctionalCovariance(Covariance):
 
     Parameters
     ----------
-    scale
-        Standard deviations of the prior, (p,): the diagonal of D.
     columns
         The matrix B.
-    values, vectors
-        Eigenvalues (m,) and eigenvectors (m, m) of K.
+    lower
+        The Cholesky factor L of I + K, (m, m).
     """
 
-    scale: jax.Array
     columns: Columns
-    values: jax.Array
-    vectors: jax.Array
+    lower: jax.Array
+
+    title: ClassVar[str] = "functional"
 
     def sqrt(self, z: jax.Array) -> jax.Array:
-        spread = jnp.sqrt(1 + self.values)
-        inner = self.vectors.T @ self.columns.seen(z) / (spread * (1 + spread))
-        return self.scale * (z - self.columns.times(self.vectors @ inner))
+        inner = solve_triangular(self._shifted(), self.columns.seen(z), lower=True)
+        inner = solve_triangular(self.lower, inner, lower=True, trans="T")
+        return self.columns.scale * (z - self.columns.times(inner))
+
+    def inverse_sqrt(self, offset: jax.Array) -> jax.Array:
+        """Undo `sqrt`: map an offset from the mean (p,) to unit normals (p,)."""
+        v = offset / self.columns.scale
+        inner = solve_triangular(self._shifted(), self.columns.seen(v), lower=True, trans="T")
+        return v + self.columns.times(inner)
+
+    def _shifted(self) -> jax.Array:
+        """Return I + L, (m, m)."""
+        return self.lower + jnp.diag(jnp.ones_like(self.lower[0]))
 
     def variance(self) -> jax.Array:
-        def explained(rows: Any) -> jax.Array:
-            directions, weight = rows
-            return weight @ jax.vmap(self.columns.times)(directions) ** 2
-
-        directions = (self.vectors / jnp.sqrt(1 + self.values)[None]).T
-        tile = rows_at_once(self.scale.size, self.scale.dtype)
-        whole = directions, jnp.ones_like(self.values)
-        return self.scale**2 * (1 - curvature.sum_tiles(explained, whole, tile))
+        units = jnp.diag(jnp.ones_like(self.lower[0]))
+        directions = solve_triangular(self.lower, units, lower=True)
+        return self.columns.scale**2 * (1 - self.columns.explained(directions))
 
     def quadratic(self, jacobian: jax.Array) -> jax.Array:
-        scaled = jacobian * self.scale[None]
-        seen = jax.vmap(self.columns.seen)(scaled) @ self.vectors
-        return scaled @ scaled.T - (seen / (1 + self.values)[None]) @ seen.T
+        scaled = jacobian * self.columns.scale[None]
+        seen = jax.lax.map(self.columns.seen, scaled)
+        explained = solve_triangular(self.lower, seen.T, lower=True)
+        return scaled @ scaled.T - explained.T @ explained
 
     def log_det(self) -> jax.Array:
-        return 2 * jnp.sum(jnp.log(self.scale)) - jnp.sum(jnp.log1p(self.values))
+        own = jnp.sum(jnp.log(self.columns.scale))
+        return 2 * (own - jnp.sum(jnp.log(jnp.diagonal(self.lower))))
 
     def dense(self) -> jax.Array:
-        return self.quadratic(jnp.diag(jnp.ones_like(self.scale)))
-
-
-def functional(
-    f: Function,
-    params: Any,
-    x: Any,
-    root: jax.Array,
-    tau: jax.Array,
-    *,
-    max_bytes: int = KEPT_BYTES,
-) -> FunctionalCovariance:
-    """Return the inverse of diag(tau) plus the curvature of some rows.
-
-    Parameters
-    ----------
-    f, params, x
-        The network as a function of its parameters and a batch, batch in, outputs (n, k) out; it
-        must treat rows alone. A record where the columns are not kept.
-    root
-        A square root of each row's curvature in the outputs, (n, k, r), its weight and the
-        precision of the noise included.
-    tau
-        Prior precisions, (p,), all above 0.
-    max_bytes
-        Columns that take no more are kept.
-    """
-    scale = 1 / jnp.sqrt(tau)
-    passed = PassedColumns(f, params, x, root, scale)
-    columns: Columns = passed
-    count = root.shape[0] * root.shape[2]
-    if count * scale.size * scale.dtype.itemsize <= max_bytes:
-        entries = _over_rows(lambda own: own, passed)
-        columns = KeptColumns(entries.T)
-        gram = entries @ entries.T
-    else:
-        gram = _over_rows(jax.vmap(passed.seen), passed)
-    values, vectors = jnp.linalg.eigh((gram + gram.T) / 2)
-    return FunctionalCovariance(scale, columns, jnp.maximum(values, 0), vectors)
-
-
-def _over_rows(ask: Callable[[jax.Array], jax.Array], of: PassedColumns) -> jax.Array:
-    """Return something of the columns of each row, (r, p), one below another, (m, ...)."""
-
-    def one(row: Any) -> jax.Array:
-        x, root = row
-        alone = jax.tree.map(lambda a: a[None], x)
-        _, back = jax.vjp(lambda params: of.f(params, alone)[0], of.params)
-        return ask(jax.vmap(lambda c: trees.vector(back(c)[0]) * of.scale)(root.T))
-
-    count = of.root.shape[2]
-    tile = rows_at_once(count * of.scale.size, of.scale.dtype)
-    found = jax.lax.map(one, (of.x, of.root), batch_size=tile)
-    return found.reshape(-1, found.shape[-1])
+        return self.quadratic(jnp.diag(jnp.ones_like(self.columns.scale)))

@@ -1,0 +1,34 @@
+"""Forward: a network at some weights as a function of its parameters."""
+
+from typing import Any
+
+import jax
+
+from posterium._struct import replace, struct
+from posterium.model.weights import Weights
+
+
+@struct
+class Forward:
+    """`f(params, x)`: the outputs (n, k) of a network under given parameters.
+
+    A record, so that what is computed from it may keep it, and be written to a file.
+
+    Parameters
+    ----------
+    network
+        The network.
+    rest
+        What it needs besides parameters: its weights without them.
+    """
+
+    network: Any
+    rest: Weights
+
+    def __call__(self, params: Any, x: Any) -> jax.Array:
+        return self.network.apply(replace(self.rest, params=params), x)[0]
+
+
+def forward(network: Any, weights: Weights) -> Forward:
+    """Return the function of a network with what some weights hold besides parameters."""
+    return Forward(network, replace(weights, params=None))
