@@ -8,11 +8,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from posterium._struct import replace
 from posterium.combinators.ensemble import Ensemble
 from posterium.combinators.evidence import Evidence
+from posterium.combinators.likelihoods import (
+    Target,
+    gaussian,
+    heteroscedastic,
+    likelihood_of,
+)
 from posterium.combinators.start import StartFrom
 from posterium.combinators.subset import Subset
 from posterium.driver.protocol import Method
@@ -25,12 +29,9 @@ from posterium.methods.vi import VI
 from posterium.model.features import Affine, Linear
 from posterium.model.hyper import learn
 from posterium.model.likelihoods.base import LEAST_NOISE
-from posterium.model.likelihoods.classes import Bernoulli, Categorical
-from posterium.model.likelihoods.gaussian import Gaussian, HeteroscedasticGaussian
 from posterium.model.model import Model
 from posterium.model.network import MLP
 from posterium.model.priors.normal import Flat, Normal
-from posterium.model.priors.scales import HalfNormal
 
 DEEP = (32, 32, 32)
 """Hidden layers where a mode is all that is sought."""
@@ -48,14 +49,6 @@ WEAK = 1 / 16
 """Prior precision of methods that find modes, times the fan-in."""
 
 
-def _learned_noise(floor: Any, prior: Any = None) -> Gaussian:
-    return Gaussian(learn(np.maximum(0.5, 2 * floor), floor=floor, prior=prior))
-
-
-def _sampled_noise(floor: Any) -> Gaussian:
-    return _learned_noise(floor, HalfNormal(1.0))
-
-
 @dataclass(frozen=True)
 class Entry:
     """A method by name.
@@ -69,7 +62,9 @@ class Entry:
     tasks
         What it can be used for.
     noise
-        Called with the least noise sd; returns the default likelihood of a regression.
+        Called with what is known of the target; returns the default likelihood of a regression.
+    sampled
+        Whether free hyper-parameters are drawn with the weights, and need densities.
     precision
         Called for the default prior precision.
     hidden
@@ -80,7 +75,8 @@ class Entry:
     summary: str
     make: Callable[[int], Any]
     tasks: tuple[str, ...] = ("regression", "classification")
-    noise: Callable[[Any], Any] = HeteroscedasticGaussian
+    noise: Callable[[Target], Any] = heteroscedastic
+    sampled: bool = False
     precision: Callable[[], Any] = lambda: 1.0
     hidden: tuple[int, ...] | None = SHALLOW
 
@@ -149,7 +145,7 @@ ENTRIES: dict[str, Entry] = {
         "exact Bayesian linear regression at maximum evidence",
         lambda rows: Evidence(Exact()),
         tasks=("regression",),
-        noise=_learned_noise,
+        noise=gaussian,
         precision=tuned,
         hidden=None,
     ),
@@ -167,7 +163,7 @@ ENTRIES: dict[str, Entry] = {
     "laplace": Entry(
         "a Gaussian at a mode, prior precision and noise at maximum evidence",
         _laplace,
-        noise=_learned_noise,
+        noise=gaussian,
         precision=tuned,
     ),
     "laplace-last-layer": Entry(
@@ -179,25 +175,27 @@ ENTRIES: dict[str, Entry] = {
     "laplace-ensemble": Entry(
         "five Laplace approximations from different starts",
         lambda rows: Ensemble(_laplace(rows), 5),
-        noise=_learned_noise,
+        noise=gaussian,
         precision=tuned,
     ),
     "vi": Entry(
         "a Gaussian with independent weights, fitted to the evidence lower bound",
         _vi,
-        noise=_learned_noise,
+        noise=gaussian,
         precision=tuned,
     ),
     "hmc": Entry(
         "draws from the posterior by Hamiltonian Monte Carlo, four chains",
         lambda rows: StartFrom(HMC(), _starts(rows)),
-        noise=_sampled_noise,
+        noise=gaussian,
+        sampled=True,
         hidden=NARROW,
     ),
     "nuts": Entry(
         "draws from the posterior by the no-U-turn sampler, four chains",
         lambda rows: StartFrom(NUTS(warmup=500, draws=500), _starts(rows)),
-        noise=_sampled_noise,
+        noise=gaussian,
+        sampled=True,
         hidden=NARROW,
     ),
 }
@@ -213,6 +211,7 @@ def resolve(
     rows: int,
     targets: int,
     floor: Any = LEAST_NOISE,
+    mean: Any = 1.0,
 ) -> tuple[Method, Model]:
     """Return the method and the model that names, records and None stand for.
 
@@ -232,6 +231,8 @@ def resolve(
     floor
         Least noise sd of a likelihood that is not given as a record, in the model's target units:
         one number, or one a target column. A learned noise sd has as many entries.
+    mean
+        Mean of the target in its own units, likewise; what counts are predicted in.
 
     Raises
     ------
@@ -239,7 +240,8 @@ def resolve(
         When a name is unknown, or a method does not do this task.
     """
     entry = entry_of(task, method)
-    likelihood = _likelihood(task, likelihood, entry, targets, floor)
+    target = Target(targets, floor, mean, entry.sampled)
+    likelihood = likelihood_of(task, likelihood, entry.noise, target)
     outputs = likelihood.outputs(targets)
     network = _network(network, entry, outputs)
     prior = _prior(prior, entry, network)
@@ -315,32 +317,3 @@ def _named(role: str, name: str, known: dict[str, Any]) -> Any:
     if name not in known:
         raise ValueError(f"{role} must be one of {', '.join(known)}, or a record; got {name!r}.")
     return known[name]
-
-
-LIKELIHOODS: dict[str, dict[str, Callable[[Any], Any]]] = {
-    "regression": {
-        "gaussian": _learned_noise,
-        "heteroscedastic": HeteroscedasticGaussian,
-    },
-    "classification": {
-        "bernoulli": lambda floor: Bernoulli(),
-        "categorical": lambda floor: Categorical(),
-    },
-}
-
-
-def _likelihood(task: str, likelihood: Any, entry: Entry, targets: int, floor: Any) -> Any:
-    if likelihood is None:
-        if task == "regression":
-            return entry.noise(floor)
-        return Bernoulli() if targets == 2 else Categorical()
-    if likelihood == "gaussian" and entry.noise is not HeteroscedasticGaussian:
-        likelihood = entry.noise(floor)
-    if isinstance(likelihood, str):
-        return _named(f"likelihood for {task}", likelihood, LIKELIHOODS[task])(floor)
-    if likelihood.task != task:
-        raise ValueError(
-            f"Expected a likelihood for {task}; {type(likelihood).__name__} is for "
-            f"{likelihood.task}."
-        )
-    return likelihood

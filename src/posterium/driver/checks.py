@@ -9,6 +9,7 @@ from posterium.driver.protocol import Method
 from posterium.model.adapters.recognise import as_network
 from posterium.model.data import Data
 from posterium.model.hyper import fix
+from posterium.model.likelihoods.base import refuse_misfit
 from posterium.model.model import Model
 from posterium.numerics import forks, trees
 
@@ -55,6 +56,7 @@ def check_model(model: Model, data: Data) -> None:
             f"{likelihood} expects a target of numbers (float); got {data.y.dtype}. "
             "Convert y with y.astype(float), or use Bernoulli() or Categorical() for classes."
         )
+    refuse_misfit(model.likelihood, data.y)
     needed = model.likelihood.outputs(data.y.shape[1])
     if f.shape[1] != needed:
         raise ValueError(
@@ -87,7 +89,8 @@ def _check_classes(model: Model, data: Data, outputs: int, likelihood: str) -> N
             f"{likelihood} expects class indices (n,) of an integer type; got {data.y.dtype} of "
             f"shape {data.y.shape}. Number the classes from 0."
         )
-    classes = 2 if outputs == 1 else outputs
+    f = jax.ShapeDtypeStruct((1, outputs), np.float32)
+    classes = max(2, jax.eval_shape(model.likelihood.log_probs, f).shape[1])
     needed = model.likelihood.outputs(classes)
     low, high = int(np.min(data.y)), int(np.max(data.y))
     if needed != outputs or low < 0 or high >= classes:

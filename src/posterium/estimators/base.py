@@ -27,7 +27,7 @@ from posterium.posterior.fit import Fit, Verdict
 from posterium.tables.features import Features, fit_features
 from posterium.tables.fitted import Fitted, fit_table
 from posterium.tables.load import load
-from posterium.tables.scaling import noise_floor
+from posterium.tables.scaling import mean_count, noise_floor
 
 TEXT = (
     "Give text columns in a frame of pandas or polars, where they become categories; text as y is "
@@ -169,6 +169,7 @@ class BayesianEstimator(BaseEstimator):
             self._task, self.method, self.network, self.prior, self.likelihood,
             rows=len(x), targets=len(classes) or y.reshape(len(y), -1).shape[1],
             floor=LEAST_NOISE if classes else noise_floor(y, weight, self.standardise),
+            mean=1.0 if classes else mean_count(y, weight),
         )  # fmt: skip
         self.fitted_ = fit_table(
             method, model, x, y, weight=weight, classes=classes, standardise=self.standardise,

@@ -9,6 +9,7 @@ from posterium._struct import static, struct
 from posterium.driver.fit import fit
 from posterium.driver.protocol import Method
 from posterium.model.data import as_data
+from posterium.model.likelihoods.base import refuse_misfit, units_of
 from posterium.model.model import Model
 from posterium.numerics import forks
 from posterium.posterior import joint
@@ -29,7 +30,7 @@ class Fitted:
     inputs
         Map of the inputs.
     target
-        Map of the target, None for classes.
+        Map of what is predicted, None for classes.
     classes
         The labels, sorted; () for regression.
     seed
@@ -118,9 +119,9 @@ def fit_table(
     inputs, target = _scaling(x, weight, standardise, levels=True), None
     squeeze = y.ndim == 1
     if not classes:
-        columns = y.reshape(len(y), -1)
-        target = _scaling(columns, weight, standardise)
-        y = target.apply(columns)
+        refuse_misfit(model.likelihood, y)
+        y, target = _standard(y.reshape(len(y), -1), weight, standardise, model.likelihood)
+        squeeze |= len(target.shift) < y.shape[1]
     data = as_data(inputs.apply(x), y, weight=weight)
     result = fit(key_of(seed), model, data, method, **options)
     return Fitted(result, inputs, target, classes, seed, draws, squeeze)
@@ -132,6 +133,21 @@ def _scaling(
     if standardise:
         return Standardiser.of(columns, weight, levels=levels)
     return Standardiser.identity(columns.shape[1])
+
+
+def _standard(
+    y: np.ndarray, weight: np.ndarray, standardise: bool, likelihood: Any
+) -> tuple[np.ndarray, Standardiser]:
+    """Return targets (n, k) in the units of the fit, and the map of those that are predicted."""
+    units = units_of(likelihood) if standardise else "fixed"
+    if units == "scale":
+        target = Standardiser(np.zeros(1), np.average(y[:, :1], axis=0, weights=weight))
+        return np.column_stack([target.apply(y[:, :1]), y[:, 1:]]), target
+    target = _scaling(y, weight, units == "affine")
+    if getattr(likelihood, "censored", False):
+        target = Standardiser.identity(1)
+        return y, target
+    return target.apply(y), target
 
 
 def key_of(seed: int) -> jax.Array:

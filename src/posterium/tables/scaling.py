@@ -79,3 +79,14 @@ def noise_floor(
     shares = np.where(np.isfinite(shares), np.maximum(shares, LEAST_NOISE), LEAST_NOISE)
     floors = shares if standardise else shares * sds
     return floors if floors.size > 1 else float(floors[0])
+
+
+def mean_count(targets: np.ndarray, weight: np.ndarray) -> float | np.ndarray:
+    """Return the mean of targets (n,) or (n, k), 1 where that is not above 0.
+
+    One number for one column; of several, one each, (k,).
+    """
+    columns = np.asarray(targets, np.float64).reshape(len(targets), -1)
+    means = np.average(columns, axis=0, weights=weight)
+    means = np.where(np.isfinite(means) & (means > 0), means, 1.0)
+    return means if means.size > 1 else float(means[0])

@@ -72,7 +72,20 @@ def units_of(likelihood: Any) -> str:
 
 
 def misfit(likelihood: Any, y: Any) -> int | None:
-    """Return the first row of targets that a likelihood does not take; None where it takes all."""
+    """Return the first row of targets (n, k) that a likelihood does not take; None without one."""
     holds = getattr(likelihood, "holds", None)
     wrong = np.zeros(len(y), bool) if holds is None else ~np.asarray(holds(np.asarray(y)))
     return int(wrong.argmax()) if wrong.any() else None
+
+
+def refuse_misfit(likelihood: Any, y: Any) -> None:
+    """Refuse targets (n, k) that a likelihood does not take, with the first such row."""
+    y = np.asarray(y).reshape(len(y), -1)
+    likelihood.outputs(y.shape[1])
+    row = misfit(likelihood, y)
+    if row is not None:
+        cells = ", ".join(f"{cell:g}" for cell in y[row])
+        raise ValueError(
+            f"{type(likelihood).__name__} expects {likelihood.support}; row {row} (counted from "
+            f"0) of y has {cells}. Correct or drop the row, or use another likelihood."
+        )
