@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from posterium.numerics import products
+from posterium.numerics import products, random
 from posterium.numerics.interpret import (
     NOT_REAL,
     Coverage,
@@ -38,8 +38,6 @@ MODES = ("local", "flipout", "shared")
 ELEMENTWISE = ("add", "add_any", "sub", "mul", "div")
 AS_ASKED = ("shared", "as asked for")
 FIXED = ("fixed", NOT_REAL)
-WORD = 32
-"""Signs that are taken from one random word."""
 
 Function = Callable[[Any, Any], Any]
 
@@ -88,11 +86,11 @@ def draw(
     plan = _plan(program, mode, leaves)
     units = _units(unit_key, leaves, plan.units, dtype)
     n = jax.tree.leaves(x)[0].shape[0]
-    normals = jax.random.normal(normal_key, (n, plan.normals), dtype)
-    words = jax.random.bits(sign_key, (n, -(-plan.signs // WORD)), jnp.uint32)
+    normals = random.normal(normal_key, (n, plan.normals), dtype)
+    words = random.bits(sign_key, (n, -(-plan.signs // random.WORD)))
 
     def row(x: Any, normals: jax.Array, words: jax.Array) -> list[jax.Array]:
-        return _run(program, _Noise(mode, leaves, spread, units, normals, _signs(words)), x)
+        return _run(program, _Noise(mode, leaves, spread, units, normals, random.signs(words)), x)
 
     outs = jax.vmap(row)(x, normals, words)
     return jax.tree.unflatten(program.structure, outs), plan.coverage
@@ -287,18 +285,12 @@ def _units(key: jax.Array, leaves: Sequence[Any], wanted: Any, dtype: Any) -> li
     """Return unit normals shaped like the wanted floating-point leaves, None for the others."""
     wanted = [i for i in wanted if _is_float(leaves[i])]
     sizes = [int(np.prod(jnp.shape(leaves[i]), dtype=np.int64)) for i in sorted(wanted)]
-    flat = jax.random.normal(key, (sum(sizes),), dtype)
+    flat = random.normal(key, (sum(sizes),), dtype)
     parts = iter(jnp.split(flat, np.cumsum(sizes)[:-1]) if sizes else ())
     units: list[Any] = [None] * len(leaves)
     for i in sorted(wanted):
         units[i] = next(parts).reshape(jnp.shape(leaves[i])).astype(jnp.result_type(leaves[i]))
     return units
-
-
-def _signs(words: jax.Array) -> jax.Array:
-    """Return a sign, 1 or -1, for each bit of random words (w,)."""
-    bits = (words[:, None] >> jnp.arange(WORD, dtype=words.dtype)[None, :]) & 1
-    return 1 - 2 * bits.reshape(-1).astype(jnp.int8)
 
 
 def _root(variance: jax.Array) -> jax.Array:
