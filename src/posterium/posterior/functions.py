@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from posterium._struct import replace
 from posterium.model.forward import Forward, forward
 from posterium.model.model import Model
-from posterium.numerics import layers, trees
+from posterium.numerics import layers, random, trees
 from posterium.posterior import links
 from posterium.posterior.posterior import GaussianPosterior, Mixture
 
@@ -129,7 +129,7 @@ def _by_rows(part: GaussianPosterior, model: Model, keys: jax.Array, x: jax.Arra
     mean, covariance = linearised(part, model, x)
     values, vectors = jnp.linalg.eigh(covariance)
     root = (vectors * jnp.sqrt(jnp.maximum(values, 0))[:, None, :]) @ jnp.swapaxes(vectors, 1, 2)
-    z = jax.vmap(lambda key: jax.random.normal(key, mean.shape[1:], mean.dtype))(keys)
+    z = jax.vmap(lambda key: random.normal(key, mean.shape[1:], mean.dtype))(keys)
     f = mean[None] + jnp.einsum("nkl,sl->snk", root, z)
     return jax.vmap(lambda f: _describe(model, f))(f)
 

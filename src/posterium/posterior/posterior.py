@@ -14,7 +14,7 @@ from posterium.model import hyper
 from posterium.model.model import Model
 from posterium.model.priors.gaussian import GaussianPrior
 from posterium.model.weights import Weights
-from posterium.numerics import trees
+from posterium.numerics import random, trees
 from posterium.numerics.covariances.base import Covariance
 from posterium.numerics.precisions import precision
 
@@ -101,7 +101,7 @@ class GaussianPosterior(Posterior):
 
     def draw(self, key: jax.Array, index: jax.Array, count: int) -> Draw:
         mean, unravel = trees.ravel(self.mean.params)
-        z = jax.random.normal(jax.random.fold_in(key, index), mean.shape, mean.dtype)
+        z = random.normal(jax.random.fold_in(key, index), mean.shape, mean.dtype)
         return Draw(replace(self.mean, params=unravel(mean + self.covariance.sqrt(z))))
 
     def mode(self) -> Weights:

@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from posterium._struct import static, struct
+from posterium.numerics import random
 from posterium.numerics.divergence import gaussian_log_prob
 from posterium.numerics.families.base import (
     Family,
@@ -138,7 +139,7 @@ class Flow(Family):
         return Coupling(inward.astype(dtype), jnp.zeros(self.hidden, dtype), outward, outward[0])
 
     def noise(self, key: jax.Array, raw: FlowCoordinates, draws: int) -> jax.Array:
-        return jax.random.normal(key, (draws, raw.mean.size), raw.mean.dtype)
+        return random.normal(key, (draws, raw.mean.size), raw.mean.dtype)
 
     def draw(self, raw: FlowCoordinates, z: jax.Array) -> jax.Array:
         places = raw.places()

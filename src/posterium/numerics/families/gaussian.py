@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from posterium._struct import struct
+from posterium.numerics import random
 from posterium.numerics.covariances.dense import Diagonal, Full
 from posterium.numerics.divergence import gaussian_log_prob
 from posterium.numerics.families.base import (
@@ -26,7 +27,7 @@ class Whitened(GaussianFamily):
 
     def noise(self, key: jax.Array, raw: Any, draws: int) -> jax.Array:
         mean = raw["mean"]
-        return jax.random.normal(key, (draws, mean.size), mean.dtype)
+        return random.normal(key, (draws, mean.size), mean.dtype)
 
     def draw(self, raw: Any, z: jax.Array) -> jax.Array:
         return raw["mean"] + self.covariance(raw).sqrt(z)

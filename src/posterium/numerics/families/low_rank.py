@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
 from posterium._struct import static, struct
+from posterium.numerics import random
 from posterium.numerics.covariances.low_rank import DiagonalPlusLowRank, log_det_inner, stacked_qr
 from posterium.numerics.divergence import gaussian_log_prob
 from posterium.numerics.families.base import (
@@ -59,7 +60,7 @@ class LowRank(GaussianFamily):
     def noise(self, key: jax.Array, raw: Any, draws: int) -> jax.Array:
         """Return unit normals (s, p + r): those of the diagonal, then those of the columns."""
         count = raw["mean"].size + self.rank
-        return jax.random.normal(key, (draws, count), raw["mean"].dtype)
+        return random.normal(key, (draws, count), raw["mean"].dtype)
 
     def draw(self, raw: Any, z: jax.Array) -> jax.Array:
         return raw["mean"] + positive(raw["scale"]) * self._spread(raw, z)

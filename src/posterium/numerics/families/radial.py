@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import gammaln
 
 from posterium._struct import struct
+from posterium.numerics import random
 from posterium.numerics.families.base import (
     Family,
     Shapes,
@@ -50,8 +51,8 @@ class Radial(Family):
         """Return the offsets z of some draws in units of sigma, (s, p)."""
         mean, sizes = raw["mean"], [scale.size for scale in raw["scale"]]
         key, radius_key = jax.random.split(key)
-        radii = jax.random.normal(radius_key, (draws, len(sizes)), mean.dtype)
-        rays = jnp.split(jax.random.normal(key, (draws, mean.size), mean.dtype), _ends(raw), axis=1)
+        radii = random.normal(radius_key, (draws, len(sizes)), mean.dtype)
+        rays = jnp.split(random.normal(key, (draws, mean.size), mean.dtype), _ends(raw), axis=1)
         unit = [ray / jnp.linalg.norm(ray, axis=1, keepdims=True) for ray in rays]
         return jnp.concatenate([r[:, None] * u for r, u in zip(radii.T, unit, strict=True)], axis=1)
 
