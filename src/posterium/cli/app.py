@@ -74,6 +74,7 @@ def posterium(
 def fit(
     data: given.Table,
     target: given.Target,
+    event: given.Event = None,
     task: given.Task = None,
     method: given.MethodName = "default",
     settings: given.Settings = None,
@@ -108,7 +109,7 @@ def fit(
         precision=precision, out=out, predictions=predictions, json=json, report=report,
         test_fraction=test_fraction, refit=refit, draws=draws, seed=seed, checkpoint=checkpoint,
         reading=_reading(header, separator, decimal, encoding), missing=missing, unseen=unseen,
-        categorical=categorical, drop=drop, strict=strict, overwrite=overwrite,
+        categorical=categorical, drop=drop, event=event, strict=strict, overwrite=overwrite,
     )  # fmt: skip
 
 

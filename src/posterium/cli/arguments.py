@@ -43,6 +43,10 @@ Categorical = Annotated[
 Drop = Annotated[list[str] | None, _option("COLUMN", "Leave this column out; repeatable.")]
 
 Target = Annotated[str, _option("COLUMN", "The column to predict.")]
+Event = Annotated[
+    str | None,
+    _option("COLUMN", "The target is a time; 1 where its event was seen, 0 where cut off."),
+]
 Task = Annotated[
     str | None, _option("regression|classification", "Chosen by the target if left out.")
 ]
@@ -51,7 +55,7 @@ Settings = Annotated[
     list[str] | None, _option("KEY=VALUE", "A setting of the method; repeatable.", "--set")
 ]
 Likelihood = Annotated[
-    str | None, _option("NAME", "gaussian, heteroscedastic, bernoulli or categorical.")
+    str | None, _option("NAME", "gaussian, student_t, poisson, ordinal and more: see the docs.")
 ]
 PriorPrecision = Annotated[
     str | None, _option("P", "Fix the prior precision of the weights, for standardised columns.")

@@ -28,7 +28,7 @@ def run(data: str, *, strict: bool, **asked: Any) -> int:
     spec, notes = fit_spec(table, request.target, request.task, **request.rules)
     options.check_draws(request.draws, len(spec.classes))
     rows = training(table, spec, notes, request.fraction, request.seed)
-    method = request.check_plan(rows.spec, *rows.arrays(rows.spec, ~rows.held))
+    method = request.check_plan(rows.spec, rows.table, ~rows.held)
     for text in rows.notes:
         note(text)
     _introduce(request, rows)
@@ -122,7 +122,7 @@ def _scored(rows: Training, model: Fitted) -> tuple[dict[str, Any], dict[str, np
     columns = results.columns(found, spec.classes)
     columns["outside"] = spec.features.outside(rows.table.take(held))
     columns["row"] = rows.rows[held]
-    columns["observed"] = np.array(spec.classes, object)[y] if spec.classes else y
+    columns |= results.observed(y, spec.classes)
     return results.scores(found, y), columns
 
 

@@ -22,7 +22,8 @@ from posterium.model.model import Model
 from posterium.tables.encode import TableSpec
 from posterium.tables.errors import UserError, plain
 from posterium.tables.fitted import Fitted, fit_table
-from posterium.tables.scaling import Standardiser, noise_floor
+from posterium.tables.scaling import Standardiser, mean_count, noise_floor
+from posterium.tables.table import Table
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class Request:
     checkpoint: str | None
     reading: Mapping[str, Any]
     rules: Mapping[str, Any]
-    """How columns are encoded: `missing`, `unseen`, `categorical`, `drop`."""
+    """How columns are encoded: `missing`, `unseen`, `categorical`, `drop`, `event`."""
     overwrite: bool
 
     @property
@@ -79,12 +80,14 @@ class Request:
         files.check_folder("--checkpoint", self.checkpoint)
 
     def plan(self, spec: TableSpec, y: np.ndarray) -> tuple[Method, Model]:
-        """Return the method and the model for targets y (n,), or refuse what was asked for."""
-        floor = LEAST_NOISE if spec.classes else noise_floor(y, np.ones(len(y)))
+        """Return the method and the model for targets y, or refuse what was asked for."""
+        weight = np.ones(len(y))
+        floor = LEAST_NOISE if spec.classes else noise_floor(y, weight)
         try:
             method, model = catalogue.resolve(
                 spec.task, self.method, None, None, self._likelihood(spec, y),
-                rows=len(y), targets=len(spec.classes) or 1, floor=floor,
+                rows=len(y), targets=len(spec.classes) or y.reshape(len(y), -1).shape[1],
+                floor=floor, mean=1.0 if spec.classes else mean_count(y, weight),
             )  # fmt: skip
         except ValueError as error:
             why = (
@@ -99,18 +102,39 @@ class Request:
 
     def _likelihood(self, spec: TableSpec, y: np.ndarray) -> Any:
         """Return the likelihood asked for: a name, none, or one of a fixed noise."""
+        if spec.event_name is not None and self.likelihood not in (None, "weibull"):
+            raise UserError(
+                f"--event is for --likelihood weibull, not {plain(self.likelihood)}.",
+                "Leave one of them out.",
+            )
+        if self.likelihood == "weibull" and spec.event_name is None:
+            raise UserError(
+                "--likelihood weibull takes the column of the event too.",
+                "Give --event COLUMN: 1 where the event was seen, 0 where the time was cut off.",
+            )
         if self.noise_sd is None:
-            return self.likelihood
-        if spec.classes or self.likelihood not in (None, "gaussian"):
+            return "weibull" if spec.event_name is not None else self.likelihood
+        if spec.classes or spec.event_name or self.likelihood not in (None, "gaussian"):
             raise UserError(
                 "--noise-sd is for a regression with --likelihood gaussian.", "Leave it out."
             )
         sd = Standardiser.of(y[:, None], np.ones(len(y))).scale[0]
         return Gaussian(self.noise_sd / float(sd))
 
-    def check_plan(self, spec: TableSpec, x: np.ndarray, y: np.ndarray) -> Method:
-        """Return the method, or refuse what it does not take or the disk does not hold."""
+    def check_plan(self, spec: TableSpec, table: Table, rows: np.ndarray) -> Method:
+        """Return the method, or refuse what it does not take or the disk does not hold.
+
+        Parameters
+        ----------
+        spec, table
+            How the complete rows are encoded.
+        rows
+            Which of them are fitted, (n,).
+        """
+        part = table.take(rows)
+        x, y = spec.features.encode(part), spec.target(part)
         method, model = self.plan(spec, y)
+        spec.refuse_misfit(table, model.likelihood)
         data = as_data(x, y)
         try:
             method.phases(model, data)
@@ -170,12 +194,12 @@ def checked(
     data: str, *, settings: list[str] | None, seed: str, draws: str | None, test_fraction: str,
     prior_precision: str | None, noise_sd: str | None, precision: str | None,
     missing: str | None, unseen: str | None, categorical: list[str] | None,
-    drop: list[str] | None, **asked: Any,
+    drop: list[str] | None, event: str | None, **asked: Any,
 ) -> Request:  # fmt: skip
     """Return a request from the options as they were written, or refuse them."""
     rules = {
         "missing": missing, "unseen": unseen, "categorical": tuple(categorical or ()),
-        "drop": tuple(drop or ()),
+        "drop": tuple(drop or ()), "event": event,
     }  # fmt: skip
     request = Request(
         data,

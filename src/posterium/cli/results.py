@@ -25,6 +25,13 @@ def columns(found: Any, classes: tuple, level: float = 0.9) -> dict[str, np.ndar
     return classification_columns(classes, found.probs, found.entropy, found.mutual_information)
 
 
+def observed(y: np.ndarray, classes: tuple) -> dict[str, np.ndarray]:
+    """Return targets as columns: labels, numbers, or times and events."""
+    if classes:
+        return {"observed": np.array(classes, object)[y]}
+    return {"observed": y} if y.ndim == 1 else {"observed": y[:, 0], "event": y[:, 1]}
+
+
 def spread(columns: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.ndarray]:
     """Return columns (m,) in the places of m marked rows of n; the others are left empty."""
     if rows.all():

@@ -66,6 +66,44 @@ def width(interval: tuple[np.ndarray, np.ndarray]) -> Score:
     return average(upper - lower)
 
 
+def pinball(quantile: np.ndarray, y: np.ndarray, level: float) -> Score:
+    """Return the mean pinball loss of quantiles at a level, in target units: it scores these."""
+    above = _like(y, quantile) - quantile
+    return average(np.maximum(level * above, (level - 1) * above))
+
+
+def concordance(later: np.ndarray, time: np.ndarray, event: np.ndarray) -> float:
+    """Return the share of pairs of rows whose order in time is as predicted (harrell1996).
+
+    Counted are pairs in which the row with the shorter time was seen to end; equal predictions
+    count half. NaN without such a pair.
+
+    Parameters
+    ----------
+    later
+        What is larger for rows that are predicted to last longer, (n,).
+    time, event
+        Times, and 1 where the event was seen, (n,) each.
+    """
+    time, event = _like(time, later), _like(event, later)
+    right = pairs = 0.0
+    for row in np.flatnonzero(event):
+        after = (time > time[row]) | ((time == time[row]) & (event == 0))
+        gap = later[after] - later[row]
+        right += (gap > 0).sum() + 0.5 * (gap == 0).sum()
+        pairs += after.sum()
+    return float(right / pairs) if pairs else float("nan")
+
+
+def ranked_probability(probs: np.ndarray, y: np.ndarray) -> Score:
+    """Return the mean ranked probability score of ordered classes, 0 to c - 1 (epstein1969).
+
+    The squared distance of the cumulative probabilities from those of the class y, summed.
+    """
+    passed = np.arange(probs.shape[1]) >= _like(y, probs[:, 0])[:, None]
+    return average(((np.cumsum(probs, axis=1) - passed) ** 2).sum(axis=1))
+
+
 def accuracy(label: np.ndarray, y: np.ndarray) -> Score:
     """Return the share of labels that are right."""
     return average(_like(y, label) == label)
@@ -115,13 +153,41 @@ def _binary_auroc(score: np.ndarray, positive: np.ndarray) -> float:
 
 
 def regression_scores(predictive: RegressionPredictive, y: np.ndarray) -> dict[str, float | None]:
-    """Return the scores that a report has for numeric targets, by their JSON keys."""
+    """Return the scores that a report has for numeric targets, by their JSON keys.
+
+    Of quantiles also their mean pinball loss. Of times that may be cut off, y (n, 2), other ones:
+    errors and coverage need the whole time.
+    """
     interval = predictive.interval(0.9)
+    if predictive.columns == 2:
+        return _survival_scores(predictive, np.asarray(y), interval)
     return {
         "rmse": rmse(predictive.mean, y).value,
         "nll": nll(predictive.log_prob(y)).value,
         "crps": average(predictive.crps(y)).value,
         "coverage_90": coverage(interval, y).value,
+        "width_90": width(interval).value,
+    } | _quantile_scores(predictive, y)
+
+
+def _quantile_scores(predictive: RegressionPredictive, y: np.ndarray) -> dict[str, float]:
+    """Return the pinball loss averaged over the levels that were fitted; nothing without such."""
+    if not predictive.levels:
+        return {}
+    found = predictive.quantile(np.array(predictive.levels))
+    losses = [pinball(q, y, p).value for q, p in zip(found, predictive.levels, strict=True)]
+    return {"pinball": float(np.mean(losses))}
+
+
+def _survival_scores(
+    predictive: RegressionPredictive, y: np.ndarray, interval: tuple[np.ndarray, np.ndarray]
+) -> dict[str, float | None]:
+    """Return the scores of times y (n, 2); `concordance` is None where no pair can be ordered."""
+    ordered = concordance(predictive.quantile(0.5).reshape(len(y)), y[:, 0], y[:, 1])
+    return {
+        "nll": nll(predictive.log_prob(y)).value,
+        "concordance": None if np.isnan(ordered) else ordered,
+        "events": float(np.mean(y[:, 1])),
         "width_90": width(interval).value,
     }
 
@@ -139,7 +205,7 @@ def classification_scores(predictive: ClassPredictive, y: np.ndarray) -> dict[st
         "brier": brier(probs, y).value,
         "ece": ece(probs, y),
         "auroc": None if np.isnan(area) else area,
-    }
+    } | ({"rps": ranked_probability(probs, y).value} if predictive.ordered else {})
 
 
 def _like(y: np.ndarray, reference: np.ndarray) -> np.ndarray:

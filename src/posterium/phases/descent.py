@@ -279,9 +279,14 @@ class Descent(Phase):
 
 
 def above_floor(model: Model) -> jax.Array:
-    """Return what share of a free hyper-parameter is above its floor, the least there is."""
-    shares = [jnp.ravel((h.value - h.floor) / h.value) for h in hyper.learned(model)]
-    return jnp.min(jnp.concatenate(shares))
+    """Return what share of a free hyper-parameter is above its floor, the least there is.
+
+    Degrees of freedom are left out: near their floor they say that tails are heavy, no more.
+    """
+    tails = getattr(model.likelihood, "df", None)
+    scales = [h for h in hyper.learned(model) if h is not tails]
+    shares = [jnp.ravel((h.value - h.floor) / h.value) for h in scales]
+    return jnp.min(jnp.concatenate([*shares, jnp.ones(1)]))
 
 
 def as_weights(start: Any) -> Weights:

@@ -168,7 +168,10 @@ def _predictive(
         ordered = getattr(likelihood, "ordered", False)
         return ClassPredictive(blocks, (len(x), outputs), ordered=ordered)
     law = kinds.law_of(likelihood)
-    return RegressionPredictive(blocks, (len(x), outputs), columns=law.columns if law else 1)
+    return RegressionPredictive(
+        blocks, (len(x), outputs), columns=law.columns if law else 1,
+        levels=getattr(likelihood, "levels", ()),
+    )  # fmt: skip
 
 
 def draws_each(fit: Fit, draws: int | None, how: str) -> int:

@@ -132,7 +132,8 @@ class RegressionPredictive(Predictive[Components]):
     Every array has shape (n, k), or (n,) with `squeeze`. Quantiles, distribution function and CRPS
     are those of each output alone; `log_prob` is joint over the outputs of a row. Of counts all of
     it is as for numbers, with probabilities in the place of densities. Of times that may be cut off
-    `columns` is 2: `log_prob` takes times and events, everything else is of the time.
+    `columns` is 2: `log_prob` takes times and events, everything else is of the time. `levels` are
+    those of quantiles that were fitted, if any were.
 
     Examples
     --------
@@ -152,12 +153,13 @@ class RegressionPredictive(Predictive[Components]):
         *,
         squeeze: bool = False,
         columns: int = 1,
+        levels: tuple[float, ...] = (),
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         if squeeze and shape[1] != 1:
             raise ValueError(f"Expected one output to squeeze; got {shape[1]}. Use squeeze=False.")
         super().__init__(blocks, shape, cache_bytes=cache_bytes)
-        self._squeeze, self.columns = squeeze, columns
+        self._squeeze, self.columns, self.levels = squeeze, columns, levels
 
     @cached_property
     def _moments(self) -> np.ndarray:
@@ -273,7 +275,7 @@ class RegressionPredictive(Predictive[Components]):
     def squeezed(self) -> "RegressionPredictive":
         """Return the same predictive of one output, with arrays of shape (n,)."""
         return RegressionPredictive(
-            self.components, self.shape, squeeze=True, columns=self.columns,
+            self.components, self.shape, squeeze=True, columns=self.columns, levels=self.levels,
             cache_bytes=self._cache_bytes,
         )  # fmt: skip
 
@@ -299,6 +301,7 @@ class RegressionPredictive(Predictive[Components]):
             self.shape,
             squeeze=self._squeeze,
             columns=self.columns,
+            levels=self.levels,
             cache_bytes=0,
         )
 

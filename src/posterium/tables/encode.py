@@ -1,16 +1,18 @@
 """Tables to arrays: which column is what, decided once, stored with the model, applied by name."""
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 import numpy as np
 
 from posterium._struct import replace, static, struct
+from posterium.model.likelihoods.base import misfit
 from posterium.tables import judge, notes
 from posterium.tables.columns import Column
 from posterium.tables.errors import UserError, listing, quote
 from posterium.tables.features import Features, check_rules, fit_features
 from posterium.tables.judge import MIN_ROWS, find
-from posterium.tables.labels import Label, class_indices, find_classes
+from posterium.tables.labels import Label, class_indices, find_classes, refuse_unordered
 from posterium.tables.table import Table
 
 __all__ = ["MIN_ROWS", "Label", "TableSpec", "fit_spec"]
@@ -32,15 +34,20 @@ class TableSpec:
         `regression` or `classification`.
     classes
         The labels, sorted, all of one type: int, float, str or bool; () for regression.
+    event_name
+        The column that says whether the event at the target, a time, was seen; None without one.
     """
 
     features: Features = static()
     target_name: str = static()
     task: str = static()
     classes: tuple[Label, ...] = static(default=())
+    event_name: str | None = static(default=None)
 
     def target(self, table: Table) -> np.ndarray:
         """Return the target y, (n,): float64 for regression, else the index of the class, int64.
+
+        With an event, times and events, (n, 2).
 
         Raises
         ------
@@ -58,7 +65,40 @@ class TableSpec:
         judge.refuse_infinite(table, [column])
         judge.refuse_large(table, column)
         judge.refuse_kind(table, column, "number")
+        if self.event_name is None:
+            return column.values
+        return np.column_stack([column.values, self._events(table)])
+
+    def _events(self, table: Table) -> np.ndarray:
+        """Return whether each row's event was seen, 1 or 0, (n,)."""
+        column = find(table, self.event_name, "Add the column of the event.")
+        judge.refuse_types(table, [column])
+        judge.refuse_missing(table, [column])
+        judge.refuse_text(table, [column])
+        judge.refuse_kind(table, column, "boolean")
         return column.values
+
+    def refuse_misfit(self, table: Table, likelihood: Any) -> None:
+        """Refuse targets that a likelihood does not take, with the first such cell."""
+        if self.classes:
+            refuse_unordered(likelihood, self.classes)
+            return
+        row = misfit(likelihood, self.target(table).reshape(len(table), -1))
+        if row is not None:
+            cell = table.column(self.target_name).cell(row)
+            raise UserError(
+                f"{table.place(row, self.target_name)}: {quote(cell)} found; this likelihood "
+                f"expects {likelihood.support}.",
+                "Correct the cell, remove its row, or choose another likelihood.",
+            )
+
+    def known(self, table: Table) -> np.ndarray:
+        """Return where the target, and the event, are not missing, (n,)."""
+        target = find(table, self.target_name, "Add the column of the target.")
+        if self.event_name is None:
+            return ~target.missing
+        event = find(table, self.event_name, "Add the column of the event.")
+        return ~target.missing & ~event.missing
 
     def complete(self, table: Table) -> np.ndarray:
         """Return the rows that the rule on missing cells keeps, (n,).
@@ -68,8 +108,7 @@ class TableSpec:
         """
         if self.features.missing == "refuse":
             return np.ones(len(table), bool)
-        target = find(table, self.target_name, "Add the column of the target.")
-        return ~target.missing & self.features.complete(table)
+        return self.known(table) & self.features.complete(table)
 
     def refit(self, table: Table) -> "TableSpec":
         """Return the same encoding with ranges, fills and shares from the rows of a table.
@@ -94,10 +133,11 @@ def fit_spec(
     unseen: str = "refuse",
     categorical: Collection[str] = (),
     drop: Collection[str] = (),
+    event: str | None = None,
 ) -> tuple[TableSpec, list[str]]:
     """Return how a table is encoded for fitting, and notes on what is odd about it.
 
-    All columns but the target and those of `drop` are features.
+    All columns but the target, the event and those of `drop` are features.
 
     Parameters
     ----------
@@ -113,6 +153,9 @@ def fit_spec(
         caller does so by `table.take(spec.complete(table))`.
     drop
         Columns to leave out.
+    event
+        The name of the column that says whether the event at the target, a time, was seen (1,
+        true) or cut off (0, false).
 
     Raises
     ------
@@ -120,12 +163,13 @@ def fit_spec(
         When the table cannot be used as it is; the message says which cell or column is why.
     """
     _check_choices(table, target, task, categorical, drop)
+    _check_event(table, target, task, event, (*categorical, *drop))
     check_rules(missing, unseen)
     judge.refuse_few(table)
     column = table.column(target)
     judge.refuse_types(table, [column])
     judge.refuse_empty(table, [column])
-    names = [name for name in table.names if name != target and name not in drop]
+    names = [name for name in table.names if name not in (target, event, *drop)]
     if not names:
         raise UserError(
             f"{table.source}: {quote(target)} is the only column, with none to predict it from.",
@@ -144,9 +188,11 @@ def fit_spec(
     table = table.take(features.complete(table))
     column = table.column(target)
     classes = find_classes(table, column) if task == "classification" else ()
-    spec = TableSpec(features, target, task, classes)
-    columns = [table.column(name) for name in names]
-    return spec, found + notes.target_notes(column, classes, columns, spec.target(table))
+    spec = TableSpec(features, target, task, classes, event)
+    table = table.take(spec.complete(table))
+    columns, y = [table.column(name) for name in names], spec.target(table)
+    y = y if event is None else y[:, 0]
+    return spec, found + notes.target_notes(table.column(target), classes, columns, y)
 
 
 def _check_choices(
@@ -177,6 +223,25 @@ def _check_choices(
         )
     if both := [quote(name) for name in categorical if name in drop]:
         raise UserError(f"Categorical and to drop at once: {listing(both)}.", "Choose one.")
+
+
+def _check_event(
+    table: Table, target: str, task: str | None, event: str | None, used: Collection[str]
+) -> None:
+    """Refuse an event that is no column of its own, or goes with classes."""
+    if event is None:
+        return
+    find(table, event, "Name one of the columns as the event.")
+    if event == target or event in used:
+        raise UserError(
+            f"The event {quote(event)} is also the target, categorical or to drop.",
+            "Name the column that says 1 where the event was seen and 0 where it was cut off.",
+        )
+    if task == "classification":
+        raise UserError(
+            "An event goes with a time, which is the target of a regression.",
+            "Leave the task out, or the event.",
+        )
 
 
 def _refuse_words(table: Table, column: Column) -> None:

@@ -16,6 +16,7 @@ from posterium.posterior import joint
 from posterium.posterior.fit import Fit
 from posterium.posterior.predict import predict, predict_by_draws
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
+from posterium.tables.labels import refuse_unordered
 from posterium.tables.scaling import Standardiser
 
 
@@ -122,6 +123,8 @@ def fit_table(
         refuse_misfit(model.likelihood, y)
         y, target = _standard(y.reshape(len(y), -1), weight, standardise, model.likelihood)
         squeeze |= len(target.shift) < y.shape[1]
+    else:
+        refuse_unordered(model.likelihood, classes)
     data = as_data(inputs.apply(x), y, weight=weight)
     result = fit(key_of(seed), model, data, method, **options)
     return Fitted(result, inputs, target, classes, seed, draws, squeeze)
@@ -139,15 +142,13 @@ def _standard(
     y: np.ndarray, weight: np.ndarray, standardise: bool, likelihood: Any
 ) -> tuple[np.ndarray, Standardiser]:
     """Return targets (n, k) in the units of the fit, and the map of those that are predicted."""
-    units = units_of(likelihood) if standardise else "fixed"
-    if units == "scale":
-        target = Standardiser(np.zeros(1), np.average(y[:, :1], axis=0, weights=weight))
-        return np.column_stack([target.apply(y[:, :1]), y[:, 1:]]), target
-    target = _scaling(y, weight, units == "affine")
-    if getattr(likelihood, "censored", False):
-        target = Standardiser.identity(1)
-        return y, target
-    return target.apply(y), target
+    if units_of(likelihood) != "scale":
+        target = _scaling(y, weight, standardise and units_of(likelihood) == "affine")
+        return target.apply(y), target
+    times = y[:, :1]
+    unit = np.average(times, axis=0, weights=weight) if standardise else np.ones(1)
+    target = Standardiser(np.zeros(1), unit)
+    return np.column_stack([target.apply(times), y[:, 1:]]), target
 
 
 def key_of(seed: int) -> jax.Array:

@@ -1,6 +1,7 @@
 """Labels of a classification: found in a column, and turned into indices."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -46,6 +47,16 @@ def class_indices(table: Table, column: Column, classes: Sequence[Label]) -> np.
             "Mend the label, or leave out the rows of other classes.",
         )
     return index
+
+
+def refuse_unordered(likelihood: Any, classes: Sequence[Label]) -> None:
+    """Refuse labels of text for a likelihood that takes their order for the classes' own."""
+    if getattr(likelihood, "ordered", False) and any(isinstance(label, str) for label in classes):
+        found = listing(quote(str(label)) for label in classes)
+        raise UserError(
+            f"Ordered classes need labels that are numbers, in their order; these are {found}.",
+            "Number the classes from the lowest to the highest, or use another likelihood.",
+        )
 
 
 def _label_type(column: Column) -> type:
