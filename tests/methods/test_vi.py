@@ -15,7 +15,7 @@ from posterium.combinators.ensemble import Ensemble
 from posterium.driver import program
 from posterium.driver.fit import fit
 from posterium.methods.map import MAP
-from posterium.methods.vi import VI, KLSchedule
+from posterium.methods.vi import VI
 from posterium.model.data import Batch, as_data
 from posterium.model.features import Affine, Linear
 from posterium.model.hyper import learn
@@ -27,6 +27,8 @@ from posterium.model.priors.normal import Flat, Normal
 from posterium.model.priors.scales import HalfCauchy
 from posterium.model.weights import Weights
 from posterium.numerics import trees
+from posterium.phases.ascent import KLSchedule
+from posterium.phases.kl import closed_kl
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 UCI = SHARED / "uci"
@@ -37,7 +39,7 @@ X = np.random.default_rng(1).normal(size=(23, 3)) @ np.array(
 Y = X @ np.array([1.0, -0.5, 0.2]) + 0.3 * np.random.default_rng(2).normal(size=23)
 DATA = as_data(X, Y)
 MODEL = Model(Linear(Affine()), Normal(2.0, scaling="none"), Gaussian(0.6))
-EXACT = VI(steps=3000, learning_rate=3e-2, estimator="sigma_points")
+EXACT = VI(steps=3000, learning_rate=3e-2, estimator="sigma_points", assess=0)
 
 
 @pytest.fixture
@@ -73,8 +75,7 @@ def first_state(phase, model, data=DATA, seed=0):
 
 
 def only(method, model=MODEL):
-    (phase,) = method.phases(model, DATA)
-    return phase
+    return method.phases(model, DATA)[0]
 
 
 def uci_case(name):
@@ -90,10 +91,13 @@ def uci_case(name):
 
 def test_the_bound_never_exceeds_the_log_evidence_and_a_full_covariance_reaches_it():
     mean, precision, evidence = exact(X, Y, 2.0, 0.6)
-    found = fit(KEY, MODEL, DATA, replace(EXACT, family="full"), precision="float64")
+    method = replace(EXACT, family="full", assess=None)
+    found = fit(KEY, MODEL, DATA, method, precision="float64")
     elbo = found.info["ascent"]["elbo"]
     assert (elbo <= evidence + 1e-9).all()
     assert evidence - elbo[-1] < 1e-6
+    assert found.info["assess"]["elbo"][0] == pytest.approx(evidence, abs=1e-6)
+    assert found.info["assess"]["k_hat"][0] < 0.5
     assert elbo[0] < evidence - 1
     np.testing.assert_allclose(
         found.posterior.covariance.dense(), np.linalg.inv(precision), atol=1e-6
@@ -136,7 +140,7 @@ def test_the_gaps_on_uci_tables_are_the_stored_ones(name, stored):
 
 def test_averaged_iterates_come_within_a_hundredth_of_a_nat_by_draws_and_beat_the_last_one():
     mean, precision, _ = exact(X, Y, 2.0, 0.6)
-    method = VI("full", steps=3000, learning_rate=3e-2, samples=8, schedule="constant")
+    method = VI("full", steps=3000, learning_rate=3e-2, samples=8, schedule="constant", assess=0)
     last, averaged = (
         kl_to(precision, mean, fit(KEY, MODEL, DATA, replace(method, average=a)).posterior)
         for a in (0.0, 0.3)
@@ -146,17 +150,15 @@ def test_averaged_iterates_come_within_a_hundredth_of_a_nat_by_draws_and_beat_th
 
 def test_the_sampled_bound_lies_below_the_evidence_by_the_kl_to_the_posterior(double):
     mean, precision, evidence = exact(X, Y, 2.0, 0.6)
-    phase = replace(only(VI("full", init_scale=0.1)), closed=False)
+    phase = only(VI("full", init_scale=0.1, kl="sampled"))
     state, data = first_state(phase, MODEL)
-    z = jax.random.normal(jax.random.key(3), (10_000, 1, 4))
-
-    def one(z):
-        (log_likelihood, kl, rest), _ = phase.bound(state.moving, state.weights, MODEL, data, z)
-        return log_likelihood - kl + rest
-
-    bounds = np.asarray(jax.jit(jax.vmap(one))(z))
+    q = phase.member(state.moving, state.weights)
+    keys = jax.random.split(jax.random.key(3), 10_000)
+    bounds = np.asarray(
+        jax.jit(jax.vmap(lambda key: phase.bound.value(key, q, MODEL, data, 1.0)[0]))(keys)
+    )
     error = bounds.std() / 100
-    posterior, _ = phase.end(state, None, MODEL, data)
+    posterior = q.settled()
     truth = evidence - kl_to(precision, mean, posterior)
     assert truth < evidence
     assert abs(bounds.mean() - truth) < 4 * error
@@ -179,20 +181,20 @@ PRIORS = [
 def test_the_kl_by_formula_is_the_mean_over_a_million_draws(double, family, prior, precision):
     model = replace(MODEL, prior=prior)
     phase = only(VI(family, estimator="sigma_points"), model)
-    state, data = first_state(phase, model)
+    state, _ = first_state(phase, model)
     rng = np.random.default_rng(5)
-    raw, raws = state.moving
+    raw, points, raws = state.moving
     mean = jnp.asarray(rng.normal(size=raw["mean"].shape))
     raw = {"mean": mean, "scale": jnp.asarray(rng.normal(size=raw["scale"].shape) * 0.5)}
-    z = jnp.zeros((1, 4))
-    (_, kl, _), _ = jax.jit(type(phase).bound)(phase, (raw, raws), state.weights, model, data, z)
+    q = phase.member((raw, points, raws), state.weights)
+    kl = jax.jit(closed_kl)(q, model)
     covariance = np.asarray(phase.family.covariance(raw).dense())
     draws = rng.multivariate_normal(mean, covariance, size=1_000_000)
     log_q = multivariate_normal(mean, covariance).logpdf(draws)
     proper = precision > 0
     log_p = norm(0, 1 / np.sqrt(precision[proper])).logpdf(draws[:, proper]).sum(axis=1)
     terms = log_q - log_p
-    assert phase.closed
+    assert phase.bound.closed
     assert abs(float(kl) - terms.mean()) < 4 * terms.std() / 1000
 
 
@@ -248,7 +250,9 @@ def test_moments_are_those_of_reference_posteriors(name, likelihood):
     whitened, back = np.linalg.qr(np.column_stack(columns))
     scale = np.sqrt(len(target))
     model = Model(MLP(hidden=(), bias=False), Flat(), likelihood)
-    method = VI("full", steps=8000, learning_rate=3e-2, samples=32, average=0.3, init_scale=0.1)
+    method = VI(
+        "full", steps=8000, learning_rate=3e-2, samples=32, average=0.3, init_scale=0.1, assess=0
+    )
     if likelihood.task == "regression":
         method = replace(method, learning_rate=0.3, init_scale=1.0)
     data = as_data(whitened * scale, target)
@@ -275,7 +279,7 @@ def test_learned_noise_and_prior_precision_end_at_the_largest_evidence():
 
 
 def test_the_kl_weight_is_zero_then_a_line_then_one():
-    method = VI(steps=200, kl_schedule=KLSchedule(), learning_rate=1e-2)
+    method = VI(steps=200, kl_schedule=KLSchedule(), learning_rate=1e-2, assess=0)
     info = fit(KEY, MODEL, DATA, method, precision="float64").info["ascent"]
     weight = info["kl_weight"]
     np.testing.assert_allclose(
@@ -299,9 +303,9 @@ def test_the_average_is_over_the_last_share_of_the_iterates(double):
     for i in range(8):
         state, _ = step(i, state)
         iterates.append(state.moving[0]["mean"])
-    posterior, _ = phase.end(state, None, MODEL, data)
+    found, _ = phase.end(state, None, MODEL, data)
     np.testing.assert_allclose(
-        posterior.mean.params["coefficients"][:, 0], np.mean(iterates[4:], axis=0), rtol=1e-12
+        found.mode().params["coefficients"][:, 0], np.mean(iterates[4:], axis=0), rtol=1e-12
     )
 
 
@@ -327,7 +331,7 @@ def test_means_start_where_they_are_told():
 
 
 def test_a_stronger_fit_of_equal_shapes_compiles_nothing_new():
-    method = VI(steps=100, batch_size=8)
+    method = VI(steps=100, batch_size=8, assess=0)
     fit(KEY, MODEL, DATA, method)
     before = program._advance._cache_size()
     stronger = replace(method, learning_rate=0.05, init_scale=0.2)

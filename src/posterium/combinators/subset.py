@@ -19,7 +19,7 @@ from posterium.model import hyper
 from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
 from posterium.model.subnetwork import subnetwork
-from posterium.model.subset import chosen, matching, restricted
+from posterium.model.subset import blank, chosen, matching, restricted
 from posterium.model.weights import Weights
 from posterium.numerics import trees
 from posterium.phases.descent import as_weights
@@ -85,15 +85,15 @@ class Subset:
 
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         x = next(iter(data.batches()))[0] if isinstance(data, Stream) else data.x
-        blank = _blank(model.network, x)
+        zeros = blank(model.network, x)
         choice: Any = self.paths
         if isinstance(choice, LargestVariance):
-            count = min(choice.count, trees.count(blank.params))
-            free = subnetwork(model, blank, np.arange(count))
+            count = min(choice.count, trees.count(zeros.params))
+            free = subnetwork(model, zeros, np.arange(count))
             between = (*Laplace("diagonal", at=None).phases(model, data), Select(count))
         else:
-            choice = matching(model.network, blank, x, choice)
-            free, between = restricted(model, blank, choice), (Restrict(choice),)
+            choice = matching(model.network, zeros, x, choice)
+            free, between = restricted(model, zeros, choice), (Restrict(choice),)
         inner = (*between, *self.of.phases(free, data))
         if self.rest is None:
             return (Begin(), *inner)
@@ -101,12 +101,6 @@ class Subset:
             return (Begin(*_taken_over(self.rest, model)), *inner)
         seen = replace(model, prior=hyper.fix(model.prior))
         return (*hold(self.rest.phases(seen, data), model, ("prior",)), *inner)
-
-
-def _blank(network: Any, x: Any) -> Weights:
-    """Return weights of zeros, shaped like the network's."""
-    shapes = jax.eval_shape(network.init, jax.random.key(0), x)
-    return jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), replace(shapes, key=None))
 
 
 def _taken_over(fit: Fit, model: Model) -> tuple[Weights, tuple[Any, ...]]:

@@ -8,16 +8,14 @@ The expectation is estimated by reparameterised draws (Kingma and Welling 2014; 
 
 from typing import Any, ClassVar
 
-import jax
 import numpy as np
 
-from posterium._struct import replace, static, struct
+from posterium._struct import static, struct
 from posterium.driver.protocol import Phase
 from posterium.model.data import Data, Stream
 from posterium.model.model import Model
-from posterium.model.priors.normal import Flat, Normal
-from posterium.model.subset import matching
-from posterium.model.weights import Weights
+from posterium.model.priors.gaussian import correlated
+from posterium.model.subset import blank, matching
 from posterium.numerics import trees
 from posterium.numerics.families.base import Family
 from posterium.numerics.families.flow import Flow
@@ -25,11 +23,11 @@ from posterium.numerics.families.gaussian import FullRank, MeanField
 from posterium.numerics.families.low_rank import LowRank
 from posterium.numerics.families.matrix_normal import MatrixNormal
 from posterium.numerics.families.radial import Radial
-from posterium.numerics.interpret import rows_are_alone
 from posterium.phases.ascent import Ascent, KLSchedule
 from posterium.phases.assess import assessment
-from posterium.phases.bound import ESTIMATORS, ROWWISE, Bound
+from posterium.phases.bound import ESTIMATORS, ROWWISE, Bound, refuse_rows_together
 from posterium.phases.descent import Optimiser, check_settings
+from posterium.phases.kl import obstacle
 from posterium.phases.objectives import ELBO, BlackBoxAlpha, Renyi
 
 FAMILIES: dict[str, Family] = {
@@ -97,8 +95,8 @@ class VI:
         Globs over the paths of weights that get a point estimate, such as ``"*/bias"``; their
         prior counts.
     kl
-        ``"closed"`` (Gaussian families under Gaussian and flat priors), ``"sampled"`` (log q -
-        log p at draws) or ``"auto"``: closed where there is a closed form.
+        ``"closed"`` (Gaussian and radial families under Gaussian and flat priors), ``"sampled"``
+        (log q - log p at draws) or ``"auto"``: closed where that takes no more than a draw.
     kl_schedule
         `KLSchedule(...)`, or None for weight 1 throughout.
     average
@@ -155,9 +153,8 @@ class VI:
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         family, draws = self._family(), self._draws(data)
         self._check_scale()
-        self._check_bound(family)
         if self.estimator in ROWWISE:
-            _check_rows(model, data)
+            refuse_rows_together(model.network, _inputs(data))
         ascent = Ascent(
             family,
             self._bound(family, model),
@@ -196,63 +193,19 @@ class VI:
         return MeanField(self.max_scale)
 
     def _bound(self, family: Family, model: Model) -> Bound:
-        why_not = self._no_closed_kl(family, model)
+        elbo, stopped = self.objective == "elbo", self.sticking_the_landing
+        why_not = obstacle(family, model.prior, points=bool(self.point))
+        if stopped or isinstance(self.objective, Renyi):
+            why_not = "sticking_the_landing=True" if stopped else "Renyi"
         if self.kl == "closed" and why_not:
             raise ValueError(
-                "kl='closed' expects a Gaussian family, a Gaussian or flat prior over the weights, "
-                f"and terms that can be taken apart; got {why_not}. Use kl='sampled'."
+                "kl='closed' expects a Gaussian or radial family, a Gaussian or flat prior over "
+                f"the weights, and a KL that stands by itself; got {why_not}. Use kl='sampled'."
             )
-        objective = ELBO() if self.objective == "elbo" else self.objective
-        closed = self.kl != "sampled" and not why_not
-        return Bound(objective, self.estimator, self.samples, closed, self.sticking_the_landing)
-
-    def _no_closed_kl(self, family: Family, model: Model) -> str:
-        """Say what stands against the KL in closed form; nothing if nothing does."""
-        if not family.gaussian:
-            return type(family).__name__
-        if not isinstance(model.prior, Flat | Normal):
-            return type(model.prior).__name__
-        if isinstance(self.objective, Renyi):
-            return "Renyi"
-        return "sticking_the_landing=True" if self.sticking_the_landing else ""
-
-    def _check_bound(self, family: Family) -> None:
-        """Refuse estimators that do not suit the family or the objective."""
-        weighed = self.objective != "elbo"
-        if weighed and not isinstance(self.objective, Renyi | BlackBoxAlpha):
-            raise ValueError(
-                "objective must be 'elbo', Renyi(alpha) or BlackBoxAlpha(alpha); got "
-                f"{self.objective!r}."
-            )
-        if weighed and (self.samples < 2 or self.estimator == "sigma_points"):
-            raise ValueError(
-                f"{type(self.objective).__name__} weighs draws against each other: it expects "
-                f"samples of at least 2, and no sigma points; got samples={self.samples} and "
-                f"estimator={self.estimator!r}."
-            )
-        rowwise = self.estimator in ROWWISE
-        if rowwise and not isinstance(family, MeanField):
-            raise ValueError(
-                f"estimator={self.estimator!r} expects independent weights, family='mean_field'; "
-                f"got {type(family).__name__}. Use estimator='shared'."
-            )
-        together = self.sticking_the_landing or isinstance(self.objective, Renyi)
-        if rowwise and together:
-            raise ValueError(
-                f"estimator={self.estimator!r} draws weights for each row, while Renyi and "
-                "sticking_the_landing need the density of draws that all rows share. Use "
-                "estimator='shared'."
-            )
-        if self.sticking_the_landing and isinstance(self.objective, Renyi):
-            raise ValueError(
-                "sticking_the_landing has the right slopes on average for objective='elbo' and "
-                "BlackBoxAlpha, not for Renyi. Leave it out."
-            )
-        if self.estimator == "sigma_points" and not family.gaussian:
-            raise ValueError(
-                f"estimator='sigma_points' expects a Gaussian family; got {type(family).__name__}. "
-                "Use estimator='shared'."
-            )
+        costly = correlated(model.prior) and not isinstance(family, MeanField)
+        closed = self.kl == "closed" or (self.kl == "auto" and not why_not and not costly)
+        objective = ELBO() if elbo else self.objective
+        return Bound(objective, self.estimator, self.samples, closed, stopped).checked(family)
 
     def _check_scale(self) -> None:
         cap = np.inf if self.max_scale is None else self.max_scale
@@ -267,9 +220,9 @@ class VI:
         if not self.point:
             return ()
         x = _inputs(data)
-        blank = _blank(model.network, x)
-        found = matching(model.network, blank, x, self.point)
-        if len(found) == len(trees.flatten(blank.params)):
+        weights = blank(model.network, x)
+        found = matching(model.network, weights, x, self.point)
+        if len(found) == len(trees.flatten(weights.params)):
             raise ValueError(
                 f"point={self.point!r} leaves no weight that is random. Name fewer, or use MAP()."
             )
@@ -288,24 +241,3 @@ class VI:
 
 def _inputs(data: Data | Stream) -> Any:
     return next(iter(data.batches()))[0] if isinstance(data, Stream) else data.x
-
-
-def _blank(network: Any, x: Any) -> Weights:
-    """Return weights shaped like the network's."""
-    shapes = jax.eval_shape(network.init, jax.random.key(0), x)
-    return jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), replace(shapes, key=None))
-
-
-def _check_rows(model: Model, data: Data | Stream) -> None:
-    """Refuse a network that sees rows together."""
-    x = jax.tree.map(lambda a: a[:2], _inputs(data))
-    weights = model.network.init(jax.random.key(0), x)
-
-    def f(params: Any, x: Any) -> Any:
-        return model.network.apply(replace(weights, params=params), x)[0]
-
-    if not rows_are_alone(f, weights.params, x):
-        raise ValueError(
-            "Estimators 'local' and 'flipout' expect a network whose answer to a row does not "
-            "depend on the others; this one's does. Use estimator='shared'."
-        )

@@ -5,6 +5,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import jax
+import numpy as np
 
 from posterium._struct import replace, static, struct
 from posterium.model.model import Model
@@ -117,6 +118,12 @@ def restricted(model: Model, weights: Weights, paths: tuple[str, ...]) -> Model:
         network=Restricted(model.network, weights, paths),
         prior=RestrictedPrior(model.prior, weights.params, paths),
     )
+
+
+def blank(network: Any, x: Any) -> Weights:
+    """Return weights of zeros, shaped like the network's."""
+    shapes = jax.eval_shape(network.init, jax.random.key(0), x)
+    return jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), replace(shapes, key=None))
 
 
 def matching(

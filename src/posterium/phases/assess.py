@@ -35,8 +35,8 @@ class AssessState:
     ----------
     fitted
         What is assessed.
-    seed
-        Key data of the draws: the same ones at every step.
+    key
+        Of the draws: the same ones at every step.
     log_likelihood
         Of each draw, its log likelihood of the rows seen, scaled to all rows, (s,).
     rows
@@ -44,7 +44,7 @@ class AssessState:
     """
 
     fitted: FamilyPosterior
-    seed: jax.Array
+    key: jax.Array
     log_likelihood: jax.Array
     rows: jax.Array
 
@@ -76,7 +76,7 @@ class Assess(Phase):
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> AssessState:
         dtype = data.weight.dtype
         empty = jnp.zeros(self.draws, dtype), jnp.zeros((), dtype)
-        return AssessState(start, jax.random.key_data(key), *empty)
+        return AssessState(start, key, *empty)
 
     def step(
         self, key: jax.Array, state: AssessState, model: Model, batch: Batch
@@ -94,10 +94,9 @@ class Assess(Phase):
 
     def _draws(self, state: AssessState, model: Model, part: Data) -> tuple[jax.Array, jax.Array]:
         """Return the scaled log likelihood of each draw, (s,), and its log q - log p."""
-        key = jax.random.wrap_key_data(state.seed)
 
         def one(index: jax.Array) -> tuple[jax.Array, jax.Array]:
-            weights, log_q = state.fitted.scored_draw(key, index)
+            weights, log_q = state.fitted.scored_draw(state.key, index)
             f, _ = model.network.apply(weights, part.x)
             kl = log_q - model.prior.log_prob(weights.params)
             return model.log_likelihood(f, part), kl

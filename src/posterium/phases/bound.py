@@ -11,9 +11,13 @@ from posterium.model import hyper
 from posterium.model.data import Data
 from posterium.model.model import Model, scaled_sum
 from posterium.numerics import noise, trees
-from posterium.numerics.divergence import gaussian_kl, gaussian_log_prob
-from posterium.phases.objectives import ELBO
-from posterium.posterior.family import FamilyPosterior, random_vector
+from posterium.numerics.divergence import gaussian_log_prob
+from posterium.numerics.families.base import Family
+from posterium.numerics.families.gaussian import MeanField
+from posterium.numerics.interpret import rows_are_alone
+from posterium.phases.kl import closed_kl
+from posterium.phases.objectives import ELBO, BlackBoxAlpha, Renyi
+from posterium.posterior.family import FamilyPosterior
 
 ROWWISE = ("local", "flipout")
 """Estimators that draw the weights of each row by themselves."""
@@ -45,6 +49,44 @@ class Bound:
     samples: int = static(default=1)
     closed: bool = static(default=True)
     stopped: bool = static(default=False)
+
+    def checked(self, family: Family) -> "Bound":
+        """Return this bound, or refuse an estimator that does not suit family or objective."""
+        named, weighed = self.estimator, not isinstance(self.objective, ELBO)
+        renyi = isinstance(self.objective, Renyi)
+        if weighed and not isinstance(self.objective, Renyi | BlackBoxAlpha):
+            raise ValueError(
+                "objective must be 'elbo', Renyi(alpha) or BlackBoxAlpha(alpha); got "
+                f"{self.objective!r}."
+            )
+        if weighed and (self.samples < 2 or named == "sigma_points"):
+            raise ValueError(
+                f"{type(self.objective).__name__} weighs draws against each other: it expects "
+                f"samples of at least 2, and no sigma points; got samples={self.samples} and "
+                f"estimator={named!r}."
+            )
+        if named in ROWWISE and not isinstance(family, MeanField):
+            raise ValueError(
+                f"estimator={named!r} expects independent weights, family='mean_field'; got "
+                f"{type(family).__name__}. Use estimator='shared'."
+            )
+        if named in ROWWISE and (renyi or self.stopped):
+            raise ValueError(
+                f"estimator={named!r} draws weights for each row, while Renyi and "
+                "sticking_the_landing need the density of draws that all rows share. Use "
+                "estimator='shared'."
+            )
+        if renyi and self.stopped:
+            raise ValueError(
+                "sticking_the_landing has the right slopes on average for objective='elbo' and "
+                "BlackBoxAlpha, not for Renyi. Leave it out."
+            )
+        if named == "sigma_points" and not family.gaussian:
+            raise ValueError(
+                f"estimator='sigma_points' expects a Gaussian family; got {type(family).__name__}. "
+                "Use estimator='shared'."
+            )
+        return self
 
     def value(
         self, key: jax.Array, q: FamilyPosterior, model: Model, part: Data, kl_weight: jax.Array
@@ -126,13 +168,16 @@ class Bound:
         return log_q - model.prior.log_prob(q.at(w).params)
 
 
-def closed_kl(q: FamilyPosterior, model: Model) -> jax.Array:
-    """Return the KL of a Gaussian from a flat prior or one of independent Gaussians.
+def refuse_rows_together(network: Any, x: Any) -> None:
+    """Refuse a network whose answer to a row depends on others, for draws of each row's own."""
+    x = jax.tree.map(lambda a: a[:2], x)
+    weights = network.init(jax.random.key(0), x)
 
-    The prior of weights with a point estimate counts in full.
-    """
-    family: Any = q.family
-    at_mean = q.mode().params
-    precision = random_vector(model.prior.precision_of(at_mean), q.point)
-    variance, log_det = family.covariance(q.raw).variance(), family.log_det(q.raw)
-    return gaussian_kl(model.prior.log_prob(at_mean), precision, variance, log_det)
+    def f(params: Any, x: Any) -> Any:
+        return network.apply(replace(weights, params=params), x)[0]
+
+    if not rows_are_alone(f, weights.params, x):
+        raise ValueError(
+            "Estimators 'local' and 'flipout' expect a network whose answer to a row does not "
+            "depend on the others; this one's does. Use estimator='shared'."
+        )

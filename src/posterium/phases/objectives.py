@@ -57,7 +57,7 @@ class Renyi:
     alpha: Any
 
     def __post_init__(self) -> None:
-        _check(self, "a number")
+        _check(self)
 
     def value(self, row: jax.Array, kl: jax.Array, total: Total) -> jax.Array:
         return log_power_mean(jax.vmap(total)(row) - kl, 1 - self.alpha)
@@ -81,7 +81,7 @@ class BlackBoxAlpha:
     alpha: Any
 
     def __post_init__(self) -> None:
-        _check(self, "a number")
+        _check(self)
 
     def value(self, row: jax.Array, kl: jax.Array, total: Total) -> jax.Array:
         return total(log_power_mean(row, self.alpha)) - jnp.mean(kl)
@@ -95,7 +95,8 @@ def log_power_mean(x: jax.Array, t: jax.Array | float) -> jax.Array:
     return jnp.where(at_zero, jnp.mean(x, axis=0), power)
 
 
-def _check(objective: Any, expected: str) -> None:
+def _check(objective: Any) -> None:
     alpha = objective.alpha
     if isinstance(alpha, int | float) and not np.isfinite(alpha):
-        raise ValueError(f"{type(objective).__name__} expects {expected} as alpha; got {alpha}.")
+        name = type(objective).__name__
+        raise ValueError(f"{name} expects a finite number as alpha, such as 0.5; got {alpha}.")

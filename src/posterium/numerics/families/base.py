@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
 from posterium.numerics.covariances.base import Covariance
+from posterium.numerics.divergence import gaussian_entropy
 
 Shapes = tuple[tuple[str, tuple[int, ...]], ...]
 """Path and shape of every array of weights, in the order of the vector."""
@@ -68,6 +69,14 @@ class GaussianFamily(Family):
 
     def mean(self, raw: Any) -> jax.Array:
         return raw["mean"]
+
+    def variance(self, raw: Any) -> jax.Array:
+        """Return the variance of every weight, (p,)."""
+        return self.covariance(raw).variance()
+
+    def entropy(self, raw: Any) -> jax.Array:
+        """Return the entropy in nats."""
+        return gaussian_entropy(self.log_det(raw), raw["mean"].size)
 
 
 def positive(raw: jax.Array) -> jax.Array:
