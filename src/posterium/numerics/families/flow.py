@@ -8,6 +8,7 @@ its weights by what a small network makes of the other half, so that T and its i
 of one cost. Flows as variational distributions: Rezende and Mohamed 2015.
 """
 
+import math
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any, ClassVar
@@ -36,12 +37,14 @@ MOST_LOG_SCALE = 2.0
 class Coupling:
     """The network of one coupling: a hidden layer, then log scales and shifts.
 
+    It goes from all q weights of the flow to all, of which a mask lets through half on each side.
+
     Parameters
     ----------
     inward, hidden
-        Weights (a, h) and biases (h,) of the hidden layer.
+        Weights (q, h) and biases (h,) of the hidden layer.
     outward, out
-        Weights (h, 2 b) and biases (2 b,) of the outputs.
+        Weights (h, 2 q) and biases (2 q,) of the outputs.
     """
 
     inward: jax.Array
@@ -50,7 +53,7 @@ class Coupling:
     out: jax.Array
 
     def __call__(self, kept: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return the log scales and shifts (b,) that the weights kept (a,) give."""
+        """Return the log scales and shifts (q,) that the weights kept give, others being 0."""
         hidden = jnp.tanh(kept @ self.inward + self.hidden)
         raw, shift = jnp.split(hidden @ self.outward + self.out, 2)
         return MOST_LOG_SCALE * jnp.tanh(raw / MOST_LOG_SCALE), shift
@@ -65,14 +68,14 @@ class FlowCoordinates:
     mean, scale
         Means, and coordinates of the standard deviations, of all weights (p,) before the flow.
     couplings
-        The networks, in the order in which unit normals go through.
+        The networks, one behind another along a leading axis as unit normals go through.
     spans
         First entry and the one after the last of each array in the flow.
     """
 
     mean: jax.Array
     scale: jax.Array
-    couplings: tuple[Coupling, ...]
+    couplings: Coupling
     spans: tuple[tuple[int, int], ...] = static()
 
     def places(self) -> np.ndarray:
@@ -85,7 +88,7 @@ class Flow(Family):
     """Affine couplings over the weights named, around independent Gaussians for all.
 
     It starts as the Gaussian. A draw and a density of q weights in the flow take about
-    3 q hidden layers multiplications each.
+    3 q hidden multiplications a layer each, for which a layer has as many coordinates.
 
     Parameters
     ----------
@@ -114,10 +117,19 @@ class Flow(Family):
     def start(self, mean: jax.Array, sd: jax.Array, shapes: Shapes) -> FlowCoordinates:
         spans = self._spans(shapes)
         count = sum(end - first for first, end in spans)
-        keys = jax.random.split(jax.random.key(0), self.layers)
-        couplings = (self._coupling(k, i, count, mean.dtype) for i, k in enumerate(keys))
-        scale = jnp.full(mean.size, raw_of(sd))
-        return FlowCoordinates(mean, scale, tuple(couplings), spans)
+        return FlowCoordinates(
+            mean, jnp.full(mean.size, raw_of(sd)), self._couplings(count, mean.dtype), spans
+        )
+
+    def _couplings(self, count: int, dtype: Any) -> Coupling:
+        """Return couplings that move nothing: outputs are 0, but hidden units differ."""
+
+        def zeros(*shape: int) -> jax.Array:
+            return jnp.zeros((self.layers, *shape), dtype)
+
+        shape = self.layers, count, self.hidden
+        inward = jax.random.normal(jax.random.key(0), shape, dtype) / math.sqrt(count / 2)
+        return Coupling(inward, zeros(self.hidden), zeros(self.hidden, 2 * count), zeros(2 * count))
 
     def _spans(self, shapes: Shapes) -> tuple[tuple[int, int], ...]:
         """Return where the arrays that `on` names begin and end."""
@@ -131,29 +143,22 @@ class Flow(Family):
             )
         return tuple(spans)
 
-    def _coupling(self, key: jax.Array, layer: int, count: int, dtype: Any) -> Coupling:
-        """Return a coupling that moves nothing: its outputs are 0, its hidden units differ."""
-        kept, moved = (len(side) for side in _sides(layer, count))
-        inward = jax.random.normal(key, (kept, self.hidden), dtype) / np.sqrt(kept)
-        outward = jnp.zeros((self.hidden, 2 * moved), dtype)
-        return Coupling(inward.astype(dtype), jnp.zeros(self.hidden, dtype), outward, outward[0])
-
     def noise(self, key: jax.Array, raw: FlowCoordinates, draws: int) -> jax.Array:
         return random.normal(key, (draws, raw.mean.size), raw.mean.dtype)
 
     def draw(self, raw: FlowCoordinates, z: jax.Array) -> jax.Array:
         places = raw.places()
-        moved = z.at[places].set(_forward(raw, z[places])[0])
+        moved = z.at[places].set(_forward(raw.couplings, z[places])[0])
         return raw.mean + positive(raw.scale) * moved
 
     def log_prob(self, raw: FlowCoordinates, w: jax.Array) -> jax.Array:
         places = raw.places()
         offset = (w - raw.mean) / floored(log_positive(raw.scale))
-        inner, log_det = _inverse(raw, offset[places])
+        inner, log_det = _inverse(raw.couplings, offset[places])
         return self._density(raw, offset.at[places].set(inner), log_det)
 
     def log_prob_of(self, raw: FlowCoordinates, z: jax.Array) -> jax.Array:
-        return self._density(raw, z, _forward(raw, z[raw.places()])[1])
+        return self._density(raw, z, _forward(raw.couplings, z[raw.places()])[1])
 
     def mean(self, raw: FlowCoordinates) -> jax.Array:
         """Return the weights that the middle of the unit normals is mapped to: no mean, (p,)."""
@@ -164,33 +169,39 @@ class Flow(Family):
         return gaussian_log_prob(z, 2 * (log_det + jnp.sum(log_positive(raw.scale))))
 
 
-def _sides(layer: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return which weights a coupling keeps and which it moves.
+def _masks(couplings: Coupling) -> np.ndarray:
+    """Return which weights each coupling keeps, not moves: (layers, q).
 
     Layers go through the binary digits of a weight's number, two a digit: both halves have a turn.
     """
-    digits = max(1, (count - 1).bit_length())
-    digit = np.arange(count) >> (layer // 2 % digits) & 1
-    return np.flatnonzero(digit == layer % 2), np.flatnonzero(digit != layer % 2)
+    layers, count = couplings.inward.shape[:2]
+    layer, number = np.arange(layers)[:, None], np.arange(count)[None]
+    digit = number >> (layer // 2 % (count - 1).bit_length()) & 1
+    return digit == layer % 2
 
 
-def _forward(raw: FlowCoordinates, z: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _forward(couplings: Coupling, z: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return T(z) and log |det T'(z)| for unit normals z (q,)."""
-    log_det = jnp.zeros((), z.dtype)
-    for layer, coupling in enumerate(raw.couplings):
-        kept, moved = _sides(layer, z.size)
-        log_scale, shift = coupling(z[kept])
-        z = z.at[moved].set(z[moved] * jnp.exp(log_scale) + shift)
-        log_det += jnp.sum(log_scale)
-    return z, log_det
+
+    def step(z: jax.Array, layer: tuple[Coupling, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        coupling, keeps = layer
+        log_scale, shift = coupling(jnp.where(keeps, z, 0))
+        moved = z * jnp.exp(log_scale) + shift
+        return jnp.where(keeps, z, moved), jnp.sum(jnp.where(keeps, 0, log_scale))
+
+    y, log_dets = jax.lax.scan(step, z, (couplings, _masks(couplings)))
+    return y, jnp.sum(log_dets)
 
 
-def _inverse(raw: FlowCoordinates, y: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _inverse(couplings: Coupling, y: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Return the z with T(z) = y, and log |det T'(z)|."""
-    log_det = jnp.zeros((), y.dtype)
-    for layer, coupling in reversed(list(enumerate(raw.couplings))):
-        kept, moved = _sides(layer, y.size)
-        log_scale, shift = coupling(y[kept])
-        y = y.at[moved].set((y[moved] - shift) * jnp.exp(-log_scale))
-        log_det += jnp.sum(log_scale)
-    return y, log_det
+
+    def step(y: jax.Array, layer: tuple[Coupling, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        coupling, keeps = layer
+        log_scale, shift = coupling(jnp.where(keeps, y, 0))
+        moved = (y - shift) * jnp.exp(-log_scale)
+        return jnp.where(keeps, y, moved), jnp.sum(jnp.where(keeps, 0, log_scale))
+
+    layers = couplings, _masks(couplings)
+    z, log_dets = jax.lax.scan(step, y, layers, reverse=True)
+    return z, jnp.sum(log_dets)
