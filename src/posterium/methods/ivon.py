@@ -1,0 +1,327 @@
+r"""IVON: independent Gaussian weights by natural gradients, at the cost of Adam.
+
+.. math:: \hat h = \nabla\bar\ell(w) \, (w - m) / \sigma^2, \quad
+   h \leftarrow \beta_2 h + (1 - \beta_2) \hat h
+   + \tfrac12 (1 - \beta_2)^2 (h - \hat h)^2 / (h + \delta), \\
+   m \leftarrow m - \alpha_t (\bar g + \delta m) / (h + \delta), \quad
+   \sigma^2 = 1 / (N (h + \delta))
+
+with w = m + sigma z a draw, l the mean loss of a row, g the running mean of its gradient with decay
+beta_1 and debiased, N the number of rows and N delta the prior precision (Shen et al. 2024,
+algorithm 1). What is kept here is P = N (h + delta), the precision of the posterior, by which the
+second line reads P <- P (1 + x + x^2 / 2), x = (1 - beta_2) (N (h_hat + delta) / P - 1): positive
+whatever the draws, also under a prior precision that moves.
+"""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from posterium._struct import replace, static, struct
+from posterium.driver.protocol import Info, Phase
+from posterium.evaluate.trend import late_rise
+from posterium.model import hyper
+from posterium.model.data import Batch, Data, Stream
+from posterium.model.model import Model
+from posterium.model.priors.gaussian import GaussianPrior, correlated
+from posterium.model.priors.normal import Normal
+from posterium.model.weights import Weights
+from posterium.numerics import random, trees
+from posterium.numerics.covariances.dense import Diagonal
+from posterium.numerics.divergence import gaussian_kl, gaussian_log_prob
+from posterium.phases.descent import Optimiser, as_weights, check_settings
+from posterium.posterior.fit import Verdict
+from posterium.posterior.posterior import GaussianPosterior
+
+ESTIMATORS = ("shared", "sigma_points")
+RISE = 1e-3
+"""Rise of the bound in nats a row, over the last eighth of the steps, that is worth a warning."""
+
+
+@struct
+class IVON:
+    """A Gaussian with independent weights, by the improved variational online Newton method.
+
+    It ends where mean-field `VI` ends. Each weight's step is divided by its own posterior
+    precision, which the same draws estimate, so that a step costs what one of Adam costs. A
+    Gaussian prior with independent weights (`Normal`, or a `GaussianPrior` such as a mean-field
+    posterior gives) is the paper's weight decay, a number a weight; any other enters through the
+    gradient of its log density at the draws. Free hyper-parameters are moved by Adam along the
+    bound at the same draws. Means start where `fit(..., start=...)` says, or as the network does.
+
+    Parameters
+    ----------
+    steps
+        Steps.
+    learning_rate
+        Highest learning rate alpha; the first step is that of gradient descent on the mean loss.
+    schedule
+        ``"constant"``, or ``"cosine"`` or ``"linear"`` decay to 0.
+    warmup
+        Share of the steps over which the rate rises from 0.
+    batch_size
+        Rows a step; None for all.
+    samples
+        Draws of the weights a step.
+    hess_init
+        Hessian h of the mean loss of a row at the start, in one over squared weight units: it sets
+        the first standard deviations, 1 / sqrt(N h + prior precision).
+    betas
+        Decay rates of the mean gradient and of the Hessian. The second is nearer 1 than Adam's:
+        one draw tells little of a Hessian.
+    clip
+        Largest move of a weight before it is multiplied by the rate; None for no limit.
+    hyper_learning_rate
+        Highest rate of Adam for free hyper-parameters, on the bound per row.
+    estimator
+        ``"shared"``: one draw for all rows of a step; or ``"sigma_points"``: the 2 p fixed points
+        +-sqrt(p) e_i in place of draws, exact where the log likelihood is quadratic.
+    """
+
+    steps: int = static(default=5000)
+    learning_rate: Any = 0.1
+    schedule: str = static(default="cosine")
+    warmup: float = static(default=0.0)
+    batch_size: int | None = static(default=None)
+    samples: int = static(default=1)
+    hess_init: Any = 1.0
+    betas: tuple[Any, Any] = (0.9, 0.999)
+    clip: Any = None
+    hyper_learning_rate: Any = 1e-2
+    estimator: str = static(default="shared")
+
+    precision: ClassVar[str] = "float32"
+
+    def __post_init__(self) -> None:
+        check_settings(self.steps, self.batch_size)
+        if self.estimator not in ESTIMATORS:
+            raise ValueError(
+                f"estimator must be one of {', '.join(ESTIMATORS)}; got {self.estimator!r}."
+            )
+        if self.samples < 1:
+            raise ValueError(f"samples must be at least 1; got {self.samples}.")
+
+    def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
+        self._check_numbers()
+        return (NewtonAscent(self, _gaussian(model.prior)),)
+
+    def _check_numbers(self) -> None:
+        self.rate().checked()
+        Optimiser("adam", self.hyper_learning_rate, self.schedule).checked()
+        if not self.hess_init > 0 or not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(
+                "hess_init must be positive and betas from 0 to below 1; got "
+                f"{self.hess_init} and {self.betas}."
+            )
+        if self.clip is not None and not self.clip > 0:
+            raise ValueError(f"clip must be positive or None; got {self.clip}.")
+
+    def rate(self) -> Optimiser:
+        """Return the rule of the step sizes of the weights."""
+        return Optimiser("sgd", self.learning_rate, self.schedule, warmup=self.warmup)
+
+
+def _gaussian(prior: Any) -> bool:
+    """Say whether a prior is Gaussian with independent weights."""
+    return isinstance(prior, Normal | GaussianPrior) and not correlated(prior)
+
+
+@struct
+class NewtonState:
+    """Where the ascent of IVON stands.
+
+    Parameters
+    ----------
+    weights
+        The network's state; its parameters are those of the start, for their shapes.
+    mean
+        Means m, (p,).
+    precision
+        Precisions of the posterior P = N (h + delta), (p,).
+    momentum
+        Running mean of the gradient of the mean loss, (p,).
+    raws
+        Unconstrained coordinates of the free hyper-parameters.
+    memory
+        What optax remembers, of the weights and of the hyper-parameters.
+    step
+        Steps done.
+    """
+
+    weights: Weights
+    mean: jax.Array
+    precision: jax.Array
+    momentum: jax.Array
+    raws: Any
+    memory: Any
+    step: jax.Array
+
+
+@struct
+class NewtonAscent(Phase):
+    """Climb the evidence lower bound by natural gradients.
+
+    Every step records the bound per row (`objective`), and in nats the bound (`elbo`) and its parts
+    `log_likelihood` and `kl`, as `VI` does.
+
+    Parameters
+    ----------
+    settings
+        The method.
+    gaussian
+        The prior is Gaussian with independent weights: its part of the bound has a closed form.
+    """
+
+    settings: IVON
+    gaussian: bool = static(default=True)
+
+    name: ClassVar[str] = "ascent"
+
+    @property
+    def steps(self) -> int:
+        """The steps of the method."""
+        return self.settings.steps
+
+    @property
+    def batch_size(self) -> int | None:
+        """The rows a step of the method."""
+        return self.settings.batch_size
+
+    def _optimisers(self) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
+        """Return how weights step along their direction, and hyper-parameters."""
+        own = self.settings
+        adam = Optimiser("adam", own.hyper_learning_rate, own.schedule)
+        return own.rate().build(own.steps), adam.build(own.steps)
+
+    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> NewtonState:
+        weights = model.network.init(key, data.x) if start is None else as_weights(start)
+        weights = trees.cast(weights, data.weight.dtype)
+        mean, raws = trees.vector(weights.params), hyper.free(model)
+        of_weights, of_raws = self._optimisers()
+        memory = of_weights.init(mean), of_raws.init(raws)
+        first = self._first_precision(model, weights.params, data.size)
+        step = jnp.zeros((), jnp.int32)
+        return NewtonState(weights, mean, first, jnp.zeros_like(mean), raws, memory, step)
+
+    def _prior_precision(self, model: Model, params: Any) -> jax.Array:
+        """Return N delta, (p,): 0 for a prior that is part of the loss."""
+        if not self.gaussian:
+            return jnp.zeros_like(trees.vector(params))
+        return trees.vector(model.prior.precision_of(params))
+
+    def _first_precision(self, model: Model, params: Any, size: jax.Array) -> jax.Array:
+        return size * self.settings.hess_init + self._prior_precision(model, params)
+
+    def step(
+        self, key: jax.Array, state: NewtonState, model: Model, batch: Batch
+    ) -> tuple[NewtonState, Info]:
+        part = batch.part
+        here = hyper.fill(model, state.raws)
+        z, sd = self._noise(key, state.mean), 1 / jnp.sqrt(state.precision)
+        values, slopes, raw_slope = self._estimate(state, model, part, z)
+        slope = jnp.mean(slopes, axis=0)
+
+        _, unravel = trees.ravel(state.weights.params)
+        decay = self._prior_precision(here, state.weights.params)
+        curvature = part.size * jnp.mean(slopes * z, axis=0) / sd + decay
+        share = (1 - self.settings.betas[1]) * (curvature / state.precision - 1)
+        precision = state.precision * (1 + share + 0.5 * share**2)
+
+        step = state.step + 1
+        beta = self.settings.betas[0]
+        momentum = beta * state.momentum + (1 - beta) * slope
+        pull = self._pull(here, unravel(state.mean)) / part.size
+        direction = part.size * (momentum / (1 - beta**step) + pull) / precision
+        if self.settings.clip is not None:
+            direction = jnp.clip(direction, -self.settings.clip, self.settings.clip)
+        first = self._first_precision(here, state.weights.params, part.size) / part.size
+
+        of_weights, of_raws = self._optimisers()
+        move, memory = of_weights.update(first * direction, state.memory[0])
+        raw_move, raw_memory = of_raws.update(raw_slope, state.memory[1])
+        weights = replace(state.weights, params=unravel(state.mean))
+        _, new = here.network.apply(weights, part.x, train=True)
+        moved = NewtonState(
+            replace(state.weights, state=new), state.mean + move, precision, momentum,
+            optax.apply_updates(state.raws, raw_move), (memory, raw_memory), step,
+        )  # fmt: skip
+        return moved, values
+
+    def _estimate(
+        self, state: NewtonState, model: Model, part: Data, z: jax.Array
+    ) -> tuple[Info, jax.Array, Any]:
+        """Return the bound and its parts, slopes of the mean loss (s, p), and of the raws.
+
+        Draws take the network's running statistics as predictions do; those move at the means.
+        """
+        _, unravel = trees.ravel(state.weights.params)
+        sd = 1 / jnp.sqrt(state.precision)
+        log_det = -jnp.sum(jnp.log(state.precision))
+
+        def loss(vector: jax.Array, raws: Any) -> tuple[jax.Array, Any]:
+            here, params = hyper.fill(model, raws), unravel(vector)
+            weights = replace(state.weights, params=params)
+            log_likelihood = here.log_joint(weights, part)[1]
+            log_prior = jnp.zeros(()) if self.gaussian else here.prior.log_prob(params)
+            return -(log_likelihood + log_prior) / part.size, (log_likelihood, log_prior)
+
+        def one(z: jax.Array) -> Any:
+            slope = jax.grad(loss, argnums=(0, 1), has_aux=True)
+            return slope(state.mean + sd * z, state.raws)
+
+        def divergence(raws: Any) -> tuple[jax.Array, jax.Array]:
+            here, at_mean = hyper.fill(model, raws), unravel(state.mean)
+            rest = hyper.log_prior(here)
+            if not self.gaussian:
+                return -rest / part.size, jnp.zeros(())
+            decay = self._prior_precision(here, at_mean)
+            kl = gaussian_kl(here.prior.log_prob(at_mean), decay, sd**2, log_det)
+            return (kl - rest) / part.size, kl
+
+        (slopes, raw_slopes), (log_likelihood, log_prior) = jax.vmap(one)(z)
+        ((_, kl), from_kl) = jax.value_and_grad(divergence, has_aux=True)(state.raws)
+        if not self.gaussian:
+            kl = jnp.mean(gaussian_log_prob(z, log_det) - log_prior)
+        raw_slope = jax.tree.map(lambda each, add: each.mean(axis=0) + add, raw_slopes, from_kl)
+        log_likelihood = jnp.mean(log_likelihood)
+        elbo = log_likelihood - kl + hyper.log_prior(hyper.fill(model, state.raws))
+        info = {"objective": elbo / part.size, "elbo": elbo}
+        return info | {"log_likelihood": log_likelihood, "kl": kl}, slopes, raw_slope
+
+    def _pull(self, model: Model, params: Any) -> jax.Array:
+        """Return minus the gradient of a Gaussian log prior at the means, N delta m, (p,)."""
+        if not self.gaussian:
+            return jnp.zeros_like(trees.vector(params))
+        return -trees.vector(jax.grad(model.prior.log_prob)(params))
+
+    def _noise(self, key: jax.Array, mean: jax.Array) -> jax.Array:
+        """Return the unit normals of a step, (s, p), or points that stand for them."""
+        if self.settings.estimator == "shared":
+            return random.normal(key, (self.settings.samples, mean.size), mean.dtype)
+        points = jnp.sqrt(jnp.asarray(mean.size, mean.dtype)) * jnp.eye(mean.size, dtype=mean.dtype)
+        return jnp.concatenate([points, -points])
+
+    def end(
+        self, state: NewtonState, kept: Any, model: Model, data: Data
+    ) -> tuple[GaussianPosterior, Model]:
+        _, unravel = trees.ravel(state.weights.params)
+        weights = replace(state.weights, params=unravel(state.mean))
+        covariance = Diagonal(1 / jnp.sqrt(state.precision))
+        return GaussianPosterior(weights, covariance), hyper.fill(model, state.raws)
+
+    def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
+        """Warn when the bound was still rising over the last quarter of the steps.
+
+        Compared are the means of its two halves: a rise of more than 0.001 nats a row and of 4
+        standard errors (from the means of 10 blocks a half).
+        """
+        verdict = super().judge(info, ended)
+        rise, error = late_rise(info["objective"])
+        if verdict.status != "ok" or rise <= max(4 * error, RISE):
+            return verdict
+        reason = f"The bound was still rising at the end, by {rise:.2g} nats a row (+-{error:.1g})."
+        advice = "Give it more steps or a higher learning rate, or start from a MAP fit."
+        return Verdict("warned", (reason,), (advice,))
