@@ -21,6 +21,7 @@ from posterium.driver.protocol import Phase
 from posterium.model import hyper
 from posterium.model.data import Data, Stream
 from posterium.model.model import Model
+from posterium.model.priors.gaussian import correlated
 from posterium.numerics import trees
 from posterium.numerics.structures.base import Structure
 from posterium.numerics.structures.dense import DiagonalCurvature, FullCurvature
@@ -207,19 +208,24 @@ def _refuse_free(model: Model, outputs: int, kind: str) -> None:
 
 
 def _refuse_prior(model: Model, shapes: Any, structure: Structure) -> None:
-    """Refuse precisions that a structure cannot add exactly."""
+    """Refuse a prior without curvature, and precisions that a structure cannot add exactly."""
+    if isinstance(structure, FullCurvature) and correlated(model.prior):
+        return
+    at = (jax.tree.map(lambda s, v=v: np.full(s.shape, v, s.dtype), shapes) for v in (0, 1))
+    found, elsewhere = (trees.flatten(model.prior.precision_of(weights)) for weights in at)
     if isinstance(structure, FullCurvature | DiagonalCurvature):
         return
-    zeros = jax.tree.map(lambda s: np.zeros(s.shape, s.dtype), shapes)
     one = isinstance(structure, KroneckerCurvature | FunctionalCurvature)
-    for path, leaf in trees.flatten(model.prior.precision_of(zeros)).items():
+    for path, leaf in found.items():
         values = np.asarray(leaf)
-        if values.size and (values.min() <= 0 or (one and values.min() < values.max())):
-            found = "0" if values.min() <= 0 else "several"
+        moves = not np.array_equal(values, elsewhere[path])
+        if values.size and (moves or values.min() <= 0 or (one and values.min() < values.max())):
+            came = "0" if values.min() <= 0 else "several"
             expected = "one prior precision above 0 for all weights of an array"
             raise ValueError(
                 f"{type(structure).__name__} expects "
-                f"{expected if one else 'prior precisions above 0'}; {path} has {found}. "
+                f"{expected if one else 'prior precisions above 0'}; {path} has "
+                f"{'one that changes with its weights' if moves else came}. "
                 "Change the prior, or use structure='diagonal'."
             )
 

@@ -8,7 +8,7 @@ import abc
 import math
 from collections.abc import Callable
 from fnmatch import fnmatchcase
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -100,7 +100,7 @@ class Independent(Scaled, abc.ABC):
     given here, divided by the root of m.
     """
 
-    smooth: ClassVar[bool] = True
+    smooth: bool | None = True
     """False where the density has a kink or a pole, and so no curvature for a Gaussian to take."""
 
     @abc.abstractmethod
@@ -124,7 +124,7 @@ class Independent(Scaled, abc.ABC):
         if not self.smooth:
             raise ValueError(
                 f"Expected a prior with a curvature for a Gaussian approximation to take; the "
-                f"density of {type(self).__name__} has none at 0. Use MAP, VI or NUTS, or a smooth "
+                f"density of {type(self).__name__} has none. Use MAP, VI or NUTS, or a smooth "
                 "prior such as StudentTPrior or SpikeAndSlab."
             )
         slope = jax.grad(lambda w: jnp.sum(self.log_density(w)))

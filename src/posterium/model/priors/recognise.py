@@ -4,7 +4,7 @@ from typing import Any
 
 import jax
 
-from posterium._struct import is_record, static, struct
+from posterium._struct import brief, is_record, static, struct
 from posterium.model.priors.base import Independent, Layout
 from posterium.model.weights import Weights
 
@@ -20,9 +20,6 @@ class Opaque:
     """
 
     held: Any = static()
-
-    def __repr__(self) -> str:
-        return repr(self.held)
 
     @property
     def wrapper(self) -> str:
@@ -49,16 +46,32 @@ class EachWeight(Independent):
         An object with `log_prob(w)`, in nats by entries, and `sample(key, shape)`.
     scaling, layout
         As of `Normal`; by default the distribution is taken as it stands.
+    smooth
+        Whether the density has a curvature for a Gaussian at the mode to take. None looks whether
+        automatic differentiation finds one, which it does not for a Laplace density.
     """
 
     prior: Any
     scaling: str = static(default="none")
     layout: Layout = static(default=())
+    smooth: bool | None = static(default=None)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if not is_record(self.prior) and jax.tree_util.all_leaves([self.prior]):
             object.__setattr__(self, "prior", Opaque(self.prior))
+        if self.smooth is None:
+            object.__setattr__(self, "smooth", self._is_curved())
+
+    def __repr__(self) -> str:
+        held = getattr(self.prior, "held", self.prior)
+        numbers = ", ".join(map(brief, jax.tree.leaves(self.prior)))
+        scaling = "" if self.scaling == "none" else f", {self.scaling!r}"
+        return f"EachWeight({type(held).__name__}({numbers}){scaling})"
+
+    def _is_curved(self) -> bool:
+        curvature = jax.grad(jax.grad(self.prior.log_prob))
+        return any(curvature(at) != 0 for at in (-1.3, 0.7))
 
     def log_density(self, w: jax.Array) -> jax.Array:
         return self.prior.log_prob(w)
