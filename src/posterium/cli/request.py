@@ -70,6 +70,11 @@ class Request:
                 "--predictions is for held-out rows, and --test-fraction 0 holds out none.",
                 "Leave one of them out, or use posterium predict on the saved model.",
             )
+        if self.report is not None and "event" in self.rules:
+            raise UserError(
+                "--report shows predictions beside whole times; with --event some are cut off.",
+                "Leave --report out; the scores are printed, and --predictions has every row.",
+            )
         if self.checkpoint is not None and self.data == "-":
             raise UserError(
                 "--checkpoint needs data that can be read again; - is standard input.",

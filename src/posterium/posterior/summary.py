@@ -9,7 +9,13 @@ import numpy as np
 from posterium._struct import brief
 from posterium.model import hyper
 from posterium.model.likelihoods.classes import Bernoulli, Categorical
+from posterium.model.likelihoods.counts import NegativeBinomial, Poisson
 from posterium.model.likelihoods.gaussian import Gaussian, HeteroscedasticGaussian
+from posterium.model.likelihoods.mixture import MixtureOfGaussians
+from posterium.model.likelihoods.ordinal import Ordinal
+from posterium.model.likelihoods.quantiles import HeteroscedasticLaplace, LaplaceNoise, Quantile
+from posterium.model.likelihoods.student_t import HeteroscedasticStudentT, StudentT
+from posterium.model.likelihoods.survival import Weibull
 from posterium.model.priors.normal import Flat, Normal
 from posterium.model.subnetwork import SubnetworkPrior
 from posterium.model.subset import Part, RestrictedPrior
@@ -23,6 +29,17 @@ WORDS: dict[type, str] = {
     HeteroscedasticGaussian: "Gaussian noise, sd predicted for each row and above {floor}",
     Bernoulli: "two classes (Bernoulli)",
     Categorical: "classes (Categorical)",
+    Ordinal: "ordered classes, cut points {gaps} apart",
+    StudentT: "Student-t noise, scale {scale}, {df} degrees of freedom",
+    HeteroscedasticStudentT: "Student-t noise, scale predicted for each row and above {floor}, "
+    "{df} degrees of freedom",
+    LaplaceNoise: "Laplace noise, scale {scale}",
+    HeteroscedasticLaplace: "Laplace noise, scale predicted for each row and above {floor}",
+    Quantile: "quantiles at {levels}, scale {scale}",
+    MixtureOfGaussians: "a mixture of {components} Gaussians, predicted for each row",
+    Poisson: "counts (Poisson), rates in units of {unit}",
+    NegativeBinomial: "counts (negative binomial), dispersion {dispersion}",
+    Weibull: "times that may be cut off (Weibull), shape {shape}",
 }
 """Priors and likelihoods in words; any other shows as its record."""
 

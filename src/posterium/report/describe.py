@@ -16,6 +16,7 @@ from posterium.model.network import MLP
 from posterium.model.priors.normal import Flat, Normal
 from posterium.posterior.functions import default_how
 from posterium.posterior.posterior import GaussianPosterior, Mixture, Point, Samples
+from posterium.posterior.summary import WORDS
 from posterium.report.subject import Subject
 from posterium.report.words import count, number
 
@@ -98,7 +99,12 @@ def likelihood(record: Any, subject: Subject) -> str:
         return "Bernoulli: the network gives the log odds of the second class"
     if isinstance(record, Categorical):
         return "categorical: the network gives one logit a class"
-    return type(record).__name__
+    words = WORDS.get(type(record))
+    if words is None:
+        return type(record).__name__
+    shown = {n: v if isinstance(v, tuple) else _value(v) for n, v in vars(record).items()}
+    scaled = {"scale", "floor"} & set(vars(record))
+    return words.format(**shown) + (", in standardised units" if scaled else "")
 
 
 def posterior(record: Any) -> str:

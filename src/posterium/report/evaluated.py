@@ -15,7 +15,7 @@ LEVEL = 0.9
 class Numbers:
     """Predictions of k targets for n rows: all (n, k), in units of the targets.
 
-    `log_prob` (n,) is joint over targets; `pit` is P(Y <= y).
+    `log_prob` (n,) is joint over targets; `pit` is P(Y < y) + P(Y = y) / 2.
     """
 
     y: np.ndarray
@@ -97,7 +97,7 @@ def _numbers(found, y: np.ndarray) -> Numbers:
     parts = {
         "mean": found.mean, "low": low, "high": high, "sd": found.sd,
         "aleatoric_var": found.aleatoric_var, "epistemic_var": found.epistemic_var,
-        "crps": found.crps(columns), "pit": found.cdf(columns),
+        "crps": found.crps(columns), "pit": found.pit(columns),
     }  # fmt: skip
     shaped = {name: values.reshape(y.shape) for name, values in parts.items()}
     return Numbers(y=y, log_prob=found.log_prob(columns), **shaped)

@@ -195,6 +195,11 @@ def _subject(
     bare = isinstance(fitted, Fit)
     fit = fitted if bare else fitted.fit
     classes = () if bare else fitted.classes
+    if getattr(fit.model.likelihood, "censored", False):
+        raise UserError(
+            "A report shows predictions beside whole times; those of this model may be cut off.",
+            "Score it with posterium evaluate, or with regression_scores of posterium.evaluate.",
+        )
     if fit.model.likelihood.task == "regression":
         y = np.asarray(y, np.float64).reshape(len(y), -1)
     predictor = _predictor(fitted)

@@ -56,6 +56,11 @@ class LawComponents:
         return np.asarray(self.law.mean(*self.parameters))
 
     @property
+    def function_variance(self) -> np.ndarray:
+        """Variance of the mean that is not in the spread of the draws: none, (s, n, k)."""
+        return np.broadcast_to(0.0, self.shape)
+
+    @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
         return sum(part.nbytes for part in self.parameters)
