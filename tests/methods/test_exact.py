@@ -13,6 +13,7 @@ from posterium import (
     Flat,
     Fourier,
     Gaussian,
+    GaussianPrior,
     HalfNormal,
     HeteroscedasticGaussian,
     Linear,
@@ -24,6 +25,7 @@ from posterium import (
     predict,
 )
 from posterium.numerics import regression
+from posterium.numerics.precisions import FullPrecision
 from posterium.posterior.functions import linearised
 
 KEY = jax.random.key(0)
@@ -324,3 +326,31 @@ def test_flat_weights_are_refused_where_rows_are_fewer_than_weights():
     model = Model(Linear(Polynomial(9)), Normal(precision, "none"), Gaussian(0.1))
     with pytest.raises(ValueError, match="4 rows and 10 weights"):
         fit(jax.random.key(0), model, as_data(x, x[:, 0]), Exact())
+
+
+@pytest.mark.parametrize(("cut", "targets"), [(9, 2), (2, 1)])
+def test_rows_in_two_goes_are_all_rows_at_once(cut, targets):
+    y = np.c_[Y, X @ [0.3, -1.2]][:, :targets]
+    noise = np.array([0.4, 0.7])[:targets]
+    model = Model(Linear(outputs=targets), Normal(2.0, "none"), Gaussian(noise))
+    whole = fit(KEY, model, as_data(X, y), Exact())
+    goes = []
+    for rows in (slice(cut), slice(cut, None)):
+        goes.append(fit(KEY, model, as_data(X[rows], y[rows]), Exact()))
+        model = Model(model.network, goes[-1].posterior.as_prior(), model.likelihood)
+    params = [found.posterior.mean.params["coefficients"] for found in (goes[-1], whole)]
+    np.testing.assert_allclose(*params, atol=1e-10)
+    with jax.enable_x64(True):
+        dense = [found.posterior.covariance.dense() for found in (goes[-1], whole)]
+    np.testing.assert_allclose(*dense, atol=1e-10)
+    both = goes[0].log_evidence + goes[1].log_evidence
+    assert both == pytest.approx(whole.log_evidence, abs=1e-10)
+    assert goes[-1].verdict.status == "ok"
+
+
+def test_a_prior_that_ties_targets_together_is_refused():
+    root = np.linalg.cholesky(np.eye(6) + 0.1)
+    prior = GaussianPrior({"coefficients": np.zeros((3, 2))}, FullPrecision(root))
+    model = Model(Linear(outputs=2), prior, Gaussian(0.5))
+    with pytest.raises(ValueError, match="independent from target to target"):
+        fit(KEY, model, as_data(X, np.c_[Y, Y]), Exact())

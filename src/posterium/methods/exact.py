@@ -5,7 +5,8 @@ r"""Bayesian linear regression on fixed features, in closed form.
 
 with :math:`\Phi` the features, :math:`\Lambda` the prior precision and :math:`\sigma` the noise sd
 (Bishop 2006, equations 3.50 to 3.54 and 3.86). Solved by QR, in the space of the rows when there
-are fewer of them than weights.
+are fewer of them than weights. Under a correlated prior N(m, F F^T) it is the offset u of
+w = m + F u that is solved for, whose prior is of unit precision.
 """
 
 from typing import Any, ClassVar
@@ -22,9 +23,10 @@ from posterium.model.features import Linear
 from posterium.model.likelihoods.gaussian import Gaussian
 from posterium.model.model import Model
 from posterium.model.priors.base import LOG_2PI
+from posterium.model.priors.gaussian import GaussianPrior
 from posterium.model.priors.normal import Flat, Normal
 from posterium.model.weights import Weights
-from posterium.numerics import regression
+from posterium.numerics import regression, trees
 from posterium.numerics.covariances.base import Covariance
 from posterium.numerics.covariances.dense import Full
 from posterium.phases.descent import as_weights
@@ -39,9 +41,9 @@ LEFT_OVER = 500
 class Exact:
     """The exact posterior of a model that is linear in its weights.
 
-    The network must be `Linear`, the prior `Normal` (or `Flat`), the likelihood `Gaussian`. Free
-    hyper-parameters stay at their values; `Evidence(Exact())` puts them at maximum evidence.
-    Reads a stream once.
+    The network must be `Linear`, the prior `Normal` (or `Flat`, or the `GaussianPrior` that an
+    earlier fit of such a model leaves), the likelihood `Gaussian`. Free hyper-parameters stay at
+    their values; `Evidence(Exact())` puts them at maximum evidence. Reads a stream once.
     """
 
     precision: ClassVar[str] = "float64"
@@ -50,19 +52,22 @@ class Exact:
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         for role, kinds in (
             ("network", Linear),
-            ("prior", (Normal, Flat)),
+            ("prior", (Normal, Flat, GaussianPrior)),
             ("likelihood", Gaussian),
         ):
             part = getattr(model, role)
             if not isinstance(part, kinds):
                 raise ValueError(
-                    f"Exact needs a Linear network, a Normal or Flat prior and a Gaussian "
+                    f"Exact needs a Linear network, a Normal, Flat or Gaussian prior and a Gaussian "
                     f"likelihood; the {role} is {type(part).__name__}. Use Laplace(), VI() or "
                     "NUTS() for other models."
                 )
+        if isinstance(model.prior, GaussianPrior):
+            _refuse_shared(model.prior)
         if isinstance(data, Stream):
             return (Solve(data.per_epoch, whole=False),)
-        _refuse_flat(model, data)
+        if not isinstance(model.prior, GaussianPrior):
+            _refuse_flat(model, data)
         return (Solve(1, whole=True),)
 
 
@@ -77,6 +82,32 @@ def _refuse_flat(model: Model, data: Data) -> None:
             f"weights; got {len(data.x)} rows and {weights} weights, some of them flat. Give all a "
             "precision, or use more rows."
         )
+
+
+def _refuse_shared(prior: GaussianPrior) -> None:
+    """Refuse a prior under which the weights of one target depend on those of another."""
+    root = np.array(_root(prior))
+    least = 100 * np.finfo(root.dtype).eps * np.abs(root).max()
+    outputs = np.arange(root.shape[1])
+    root[:, outputs, :, outputs] = 0
+    if np.abs(root).max(initial=0) > least:
+        raise ValueError(
+            "Exact expects a prior whose weights are independent from target to target; those of "
+            "this GaussianPrior are not. Use Laplace(at=MAP(steps=1, polish='newton'))."
+        )
+
+
+def _root(prior: GaussianPrior) -> jax.Array:
+    """Return a root of the prior's covariance, (m, k, m, k)."""
+    shape = jnp.shape(prior.mean["coefficients"])
+    units = jnp.diag(jnp.ones_like(trees.vector(prior.mean)))
+    return jax.vmap(prior.root.colour, out_axes=1)(units).reshape(*shape, *shape)
+
+
+def coordinates(prior: GaussianPrior) -> tuple[jax.Array, jax.Array]:
+    """Return each target's prior mean m, (k, m), and root F, (k, m, m)."""
+    root = jnp.diagonal(_root(prior), axis1=1, axis2=3)
+    return prior.mean["coefficients"].T, jnp.moveaxis(root, -1, 0)
 
 
 @struct
@@ -167,6 +198,11 @@ def dependent(found: Any) -> bool:
     return bool(len(spread)) and bool(spread.min() < least * spread.max())
 
 
+def _triangle(factor: jax.Array) -> jax.Array:
+    """Return the lower triangular factor (m, m) of the same covariance."""
+    return jnp.linalg.qr(factor.T, mode="r").T
+
+
 def weighted_rows(model: Model, weights: Weights, data: Data) -> jax.Array:
     """Return features and targets side by side, each row times the root of its weight."""
     both = jnp.concatenate([model.network.design(weights, data.x), data.y], axis=1)
@@ -197,23 +233,33 @@ class LinearCurvature:
     weights: Any = None
     data: Data | None = None
 
-    def _problem(self, model: Model) -> tuple[jax.Array, ...]:
-        """Return features (r, m), and by output: targets, prior precisions and noise sds."""
+    def _rows(self, model: Model) -> tuple[jax.Array, jax.Array]:
+        """Return features (r, m) and targets (k, r)."""
         rows = self.rows if self.data is None else weighted_rows(model, self.weights, self.data)
-        features, targets = rows[:, : -self.outputs], rows[:, -self.outputs :]
-        like = {"coefficients": jnp.zeros((features.shape[1], self.outputs), rows.dtype)}
-        precision = model.prior.precision_of(like)["coefficients"]
-        noise = jnp.broadcast_to(hyper.value(model.likelihood.scale), (self.outputs,))
-        return features, targets.T, precision.T, noise
+        return rows[:, : -self.outputs], rows[:, -self.outputs :].T
+
+    def _noise(self, model: Model) -> jax.Array:
+        return jnp.broadcast_to(hyper.value(model.likelihood.scale), (self.outputs,))
+
+    def _problem(self, model: Model) -> tuple[jax.Array, ...]:
+        """Return by output: features (r, m), targets, prior precisions and noise sds.
+
+        Under a correlated prior they are those of the offset u.
+        """
+        features, targets = self._rows(model)
+        if isinstance(model.prior, GaussianPrior):
+            center, root = coordinates(model.prior)
+            units = jnp.ones((self.outputs, features.shape[1]), features.dtype)
+            return features @ root, targets - center @ features.T, units, self._noise(model)
+        like = {"coefficients": jnp.zeros((features.shape[1], self.outputs), features.dtype)}
+        precision = model.prior.precision_of(like)["coefficients"].T
+        each = jnp.broadcast_to(features, (self.outputs, *features.shape))
+        return each, targets, precision, self._noise(model)
 
     def log_evidence(self, model: Model) -> jax.Array:
         """Return log p(y) in nats, hyper-priors included, differentiable in the model's leaves."""
-        features, *by_output = self._problem(model)
-
-        def one(target: jax.Array, precision: jax.Array, noise: jax.Array) -> jax.Array:
-            return regression.log_evidence(features, target, precision, noise, self.count)
-
-        return jnp.sum(jax.vmap(one)(*by_output)) + hyper.log_prior(model)
+        each = jax.vmap(lambda *one: regression.log_evidence(*one, self.count))
+        return jnp.sum(each(*self._problem(model))) + hyper.log_prior(model)
 
     def covariance(self, model: Model) -> Covariance:
         """Return the covariance of the weights at the hyper-parameters of a model."""
@@ -221,7 +267,7 @@ class LinearCurvature:
 
     def log_likelihood(self, model: Model) -> jax.Array:
         """Return the log likelihood in nats at the mean, which stands in its derivatives."""
-        features, targets, _, noise = self._problem(model)
+        (features, targets), noise = self._rows(model), self._noise(model)
         mean = self.posterior(model).mean.params["coefficients"]
         residual = targets - jax.lax.stop_gradient(features @ mean).T
         squares = jnp.sum(residual**2, axis=1) / noise**2
@@ -229,9 +275,12 @@ class LinearCurvature:
 
     def posterior(self, model: Model) -> GaussianPosterior:
         """Return the posterior at the hyper-parameters of a model."""
-        features, *by_output = self._problem(model)
-        mean, factor = jax.vmap(lambda *one: regression.posterior(features, *one))(*by_output)
-        size = features.shape[1] * self.outputs
+        mean, factor = jax.vmap(regression.posterior)(*self._problem(model))
+        if isinstance(model.prior, GaussianPrior):
+            center, root = coordinates(model.prior)
+            mean = center + jnp.einsum("kab,kb->ka", root, mean)
+            factor = jax.vmap(_triangle)(root @ factor)
+        size = mean.size
         spread = jnp.einsum("jab,jl->ajbl", factor, jnp.eye(self.outputs, dtype=mean.dtype))
         weights = replace(self.weights, params={"coefficients": mean.T})
         return GaussianPosterior(weights, Full(spread.reshape(size, size)), "linear", self)
