@@ -22,13 +22,23 @@ from posterium import (
     Functions,
     Gaussian,
     HeteroscedasticGaussian,
+    HeteroscedasticLaplace,
+    HeteroscedasticStudentT,
     Laplace,
+    LaplaceNoise,
     Linear,
+    MixtureOfGaussians,
     Model,
+    NegativeBinomial,
     Normal,
     OnlineEvidence,
+    Ordinal,
+    Poisson,
     Polynomial,
+    Quantile,
+    StudentT,
     Subset,
+    Weibull,
     as_data,
     learn,
 )
@@ -126,11 +136,18 @@ METHODS: dict[str, MethodCase] = {
     "laplace low rank": MethodCase(
         Laplace(structure="low_rank", at=POLISHED), ("Laplace", "LowRankCurvature")
     ),
+    "laplace functional": MethodCase(
+        Laplace(structure="functional", at=POLISHED), ("Laplace", "FunctionalCurvature")
+    ),
     "vi": MethodCase(
         VI(steps=1500, estimator="sigma_points", average=0.2), ("VI",), factorised, 0.02, 0.02
     ),
     "vi full": MethodCase(
-        VI(family="full", steps=1500, estimator="sigma_points", average=0.2), ("VI",), full, 0.02, 0.02
+        VI(family="full", steps=1500, estimator="sigma_points", average=0.2),
+        ("VI",),
+        full,
+        0.02,
+        0.02,
     ),
     "nuts": MethodCase(NUTS(warmup=200, draws=1000), ("NUTS",), full, **MONTE_CARLO),
     "hmc": MethodCase(HMC(warmup=200, draws=1000), ("HMC",), full, **MONTE_CARLO),
@@ -142,11 +159,17 @@ METHODS: dict[str, MethodCase] = {
 
 @dataclass(frozen=True)
 class LikelihoodCase:
-    """A likelihood at some outputs f (n, k), and how many columns or classes y has."""
+    """A likelihood at some outputs f (n, k), and how many columns or classes y has.
+
+    Where it is not `smooth`, slopes jump and the Hessian says nothing; where it is not `proper`, it
+    is no density of y.
+    """
 
     likelihood: Any
     f: np.ndarray
     targets: int = 1
+    smooth: bool = True
+    proper: bool = True
 
 
 RAW = np.linspace(-1.5, 1.2, 6)
@@ -157,6 +180,28 @@ LIKELIHOODS: dict[str, LikelihoodCase] = {
     "HeteroscedasticGaussian": LikelihoodCase(HeteroscedasticGaussian(0.1), RAW.reshape(3, 2)),
     "Bernoulli": LikelihoodCase(Bernoulli(), RAW[:3, None], 2),
     "Categorical": LikelihoodCase(Categorical(), RAW.reshape(2, 3), 3),
+    "Ordinal": LikelihoodCase(Ordinal(learn(np.array([0.5, 1.5]))), RAW[:3, None], 4),
+    "Ordinal, two classes": LikelihoodCase(Ordinal(np.ones(0)), RAW[:3, None], 2),
+    "StudentT": LikelihoodCase(StudentT(0.7, learn(9.0)), RAW[:3, None]),
+    "StudentT, two columns": LikelihoodCase(
+        StudentT(np.array([0.7, 1.3]), np.array([9.0, 30.0])), RAW.reshape(3, 2), 2
+    ),
+    "HeteroscedasticStudentT": LikelihoodCase(
+        HeteroscedasticStudentT(0.1, 12.0), RAW.reshape(3, 2)
+    ),
+    "LaplaceNoise": LikelihoodCase(LaplaceNoise(0.7), RAW[:3, None], smooth=False),
+    "HeteroscedasticLaplace": LikelihoodCase(
+        HeteroscedasticLaplace(0.1), RAW.reshape(3, 2), smooth=False
+    ),
+    "Quantile, one level": LikelihoodCase(Quantile(0.3, 0.4), RAW[:3, None], smooth=False),
+    "Quantile": LikelihoodCase(
+        Quantile((0.1, 0.5, 0.8), 0.4), RAW.reshape(2, 3), smooth=False, proper=False
+    ),
+    "MixtureOfGaussians": LikelihoodCase(MixtureOfGaussians(2, 0.1), RAW.reshape(1, 6)),
+    "Poisson": LikelihoodCase(Poisson(3.0), RAW[:3, None]),
+    "Poisson, two columns": LikelihoodCase(Poisson(np.array([3.0, 1.0])), RAW.reshape(3, 2), 2),
+    "NegativeBinomial": LikelihoodCase(NegativeBinomial(learn(0.4), 3.0), RAW[:3, None]),
+    "Weibull": LikelihoodCase(Weibull(learn(1.7), 2.0), RAW[:3, None], 2),
 }
 
 

@@ -39,6 +39,7 @@ METHODS = {
     "default": Ensemble(MAP(steps=20, validation=0.1), 6),
     "ensemble": Ensemble(MODE, 2),
     "mle": MLE(steps=20),
+    "laplace-kronecker": Laplace("kronecker", at=MODE),
     "laplace-last-layer": Subset(Laplace(at=MODE), rest=MODE),
     "laplace-ensemble": Ensemble(Laplace(at=MODE), 2),
     "vi": VI(steps=20),

@@ -110,8 +110,8 @@ def _mode(rows: int) -> MAP:
     return MAP(steps=5000, batch_size=None if small else 512, warmup=0.05)
 
 
-def _laplace(rows: int) -> Evidence:
-    return Evidence(Laplace(at=_mode(rows)), rounds=2)
+def _laplace(rows: int, structure: str = "full") -> Evidence:
+    return Evidence(Laplace(structure, at=_mode(rows)), rounds=2)
 
 
 def _last_layer(rows: int) -> Subset:
@@ -165,6 +165,13 @@ ENTRIES: dict[str, Entry] = {
         _laplace,
         noise=gaussian,
         precision=tuned,
+    ),
+    "laplace-kronecker": Entry(
+        "a Gaussian at a mode of a deeper network, by Kronecker factors, at maximum evidence",
+        lambda rows: _laplace(rows, "kronecker"),
+        noise=gaussian,
+        precision=tuned,
+        hidden=DEEP,
     ),
     "laplace-last-layer": Entry(
         "a Gaussian over the last layer of a network, the rest at its mode",
