@@ -58,9 +58,9 @@ class Exact:
             part = getattr(model, role)
             if not isinstance(part, kinds):
                 raise ValueError(
-                    f"Exact needs a Linear network, a Normal, Flat or Gaussian prior and a Gaussian "
-                    f"likelihood; the {role} is {type(part).__name__}. Use Laplace(), VI() or "
-                    "NUTS() for other models."
+                    f"Exact needs a Linear network, a Normal, Flat or Gaussian prior and a "
+                    f"Gaussian likelihood; the {role} is {type(part).__name__}. Use Laplace(), "
+                    "VI() or NUTS() for other models."
                 )
         if isinstance(model.prior, GaussianPrior):
             _refuse_shared(model.prior)
