@@ -14,11 +14,14 @@ _FOUR = ((0.01, 2.1, -4.1), (0.25, 1.2, -1.2), (0.05, 1.4, 0.5), (0.01, 2.0, 4.0
 _TWO = ((0.2, 0.3, -1.0), (0.05, 1.2, 0.5))
 
 
-def outlier6() -> Pair:
-    """Return six points near a line with one outlier (R1); x has mean 0 and population sd 1."""
+def outlier6(standardise: bool = True) -> Pair:
+    """Return six points near a line with one outlier (R1); x has mean 0 and population sd 1.
+
+    Left raw, x runs from 1 to 5, and bias and slope of a line are correlated.
+    """
     x = np.array([1, 1.5, 2, 3, 4, 5])
     y = np.array([3.1, 2.1, 1.7, 1.3, -5, -0.8]) - 3
-    return ((x - x.mean()) / x.std())[:, None], y
+    return ((x - x.mean()) / x.std() if standardise else x)[:, None], y
 
 
 def nonlinear8() -> Pair:
@@ -106,16 +109,21 @@ def scaled_moons() -> tuple[Pair, Pair]:
 def cubic() -> tuple[Pair, Pair]:
     """Return a cubic with noise sd 1.5 at 20,000 even points, as 16,000 and 4,000 rows (R4).
 
-    The curve is 0.2 x^3 - 2 x^3 + 8 x on [-3, 3]. NumPy's legacy generator with seed 1996 draws the
-    noise, then the validation rows. Both parts stay in the order of x.
+    The curve is `cubic_curve` on [-3, 3]. NumPy's legacy generator with seed 1996 draws the noise,
+    then the validation rows. Both parts stay in the order of x.
     """
     n = 20_000
     rng = np.random.RandomState(1996)  # the published draws are of this generator
     x = np.linspace(-3, 3, n)
-    y = 0.2 * x**3 - 2 * x**3 + 8 * x + rng.normal(0, 1.5, n)
+    y = cubic_curve(x) + rng.normal(0, 1.5, n)
     held_out = np.zeros(n, bool)
     held_out[rng.choice(n, n // 5, replace=False)] = True
     return (x[~held_out, None], y[~held_out]), (x[held_out, None], y[held_out])
+
+
+def cubic_curve(x: np.ndarray) -> np.ndarray:
+    """Return the curve of `cubic` without its noise: 0.2 x^3 - 2 x^3 + 8 x."""
+    return 0.2 * x**3 - 2 * x**3 + 8 * x
 
 
 def _clusters(n: int, seed: int, target: str, clusters: tuple[tuple[float, ...], ...]) -> Pair:
