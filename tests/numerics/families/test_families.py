@@ -7,11 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.stats import multivariate_normal
+from tests.numerics.families.cases import FAMILIES, GAUSSIAN, MEAN, SHAPES, each, moved
 
 from posterium.numerics import trees
 from posterium.posterior.decode import decode
 from posterium.posterior.encode import encode
-from tests.numerics.families.cases import FAMILIES, GAUSSIAN, MEAN, SHAPES, each, moved
 
 COUNT = 20_000
 FAR = MEAN + np.linspace(-1, 2, 8)
