@@ -17,6 +17,7 @@ from scipy import linalg
 from posterium._struct import static, struct
 from posterium.numerics.covariances.blocks import BlockDiagonal, by_place
 from posterium.numerics.covariances.dense import Diagonal, Full
+from posterium.numerics.covariances.embedded import Embedded
 from posterium.numerics.covariances.functional import FunctionalCovariance
 from posterium.numerics.covariances.kronecker import KroneckerCovariance
 from posterium.numerics.covariances.low_rank import DiagonalPlusLowRank, LowRankCovariance
@@ -251,6 +252,14 @@ def precision(covariance: Any) -> Precision:
 
 def _cholesky(covariance: Any) -> Any:
     return np.linalg.cholesky(np.asarray(covariance.dense()))
+
+
+@precision.register
+def _(covariance: Embedded) -> Precision:
+    raise ValueError(
+        "Expected a posterior in which all weights vary; some of this one have a point estimate, "
+        "so it has no precision and cannot be a prior. Fit it without point estimates."
+    )
 
 
 @precision.register

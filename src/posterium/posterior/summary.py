@@ -20,6 +20,7 @@ from posterium.model.priors.normal import Flat, Normal
 from posterium.model.subnetwork import SubnetworkPrior
 from posterium.model.subset import Part, RestrictedPrior
 from posterium.numerics import trees
+from posterium.posterior.family import FamilyPosterior
 from posterium.posterior.posterior import GaussianPosterior, Mixture, Point, Samples
 
 WORDS: dict[type, str] = {
@@ -116,6 +117,8 @@ def _posterior(posterior: Any) -> str:
         covariance = posterior.covariance.title
         how = "the linearised network" if posterior.how == "linear" else "draws"
         return f"a Gaussian with {covariance} covariance, predicted from by {how}"
+    if isinstance(posterior, FamilyPosterior):
+        return f"of the family {brief(posterior.family)}, predicted from by draws"
     if isinstance(posterior, Samples):
         chains, draws = np.shape(_first_leaf(posterior))[:2]
         return f"{chains} chain{'s' if chains > 1 else ''} of {draws:,} draws"

@@ -42,9 +42,10 @@ class Embedded(Covariance):
         return jnp.full((), -jnp.inf)
 
     def dense(self) -> jax.Array:
-        inner = self.inner.dense()
+        inner = jnp.asarray(self.inner.dense())
         at = self.places[:, None], self.places[None, :]
         return jnp.zeros((self.size, self.size), inner.dtype).at[at].set(inner)
 
     def _spread(self, values: jax.Array) -> jax.Array:
+        values = jnp.asarray(values)
         return jnp.zeros(self.size, values.dtype).at[self.places].set(values)
