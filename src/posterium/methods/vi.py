@@ -24,7 +24,7 @@ from posterium.numerics.families.low_rank import LowRank
 from posterium.numerics.families.matrix_normal import MatrixNormal
 from posterium.numerics.families.radial import Radial
 from posterium.phases.ascent import Ascent, KLSchedule
-from posterium.phases.assess import assessment
+from posterium.phases.assess import assessment, draws_worth
 from posterium.phases.bound import ESTIMATORS, ROWWISE, Bound, refuse_rows_together
 from posterium.phases.descent import Optimiser, check_settings
 from posterium.phases.kl import obstacle
@@ -39,10 +39,6 @@ FAMILIES: dict[str, Family] = {
     "flow": Flow(),
 }
 KL = ("auto", "closed", "sampled")
-MOST_DRAWS, LEAST_DRAWS = 1000, 16
-"""Draws that assess a fit, when not told."""
-EFFORT = 0.1
-"""What these may cost, in passes through the network, as a share of what the steps take."""
 
 
 @struct
@@ -232,11 +228,7 @@ class VI:
         """Return how many draws assess the fit."""
         if self.assess is not None:
             return self.assess
-        stream = isinstance(data, Stream)
-        rows = data.rows if stream else len(data.x)
-        batch = data.batch_size if stream else self.batch_size or rows
-        passes = 3 * self.steps * self.samples * min(batch, rows) / rows
-        return int(np.clip(EFFORT * passes, LEAST_DRAWS, MOST_DRAWS))
+        return draws_worth(self.steps, self.samples, self.batch_size, data)
 
 
 def _inputs(data: Data | Stream) -> Any:

@@ -185,12 +185,7 @@ class Ascent(Phase):
         verdict = super().judge(info, ended)
         if verdict.status != "ok":
             return verdict
-        rise, error = late_rise(info["objective"], info["kl_weight"] == 1)
-        if rise <= max(4 * error, RISE):
-            return verdict
-        reason = f"The bound was still rising at the end, by {rise:.2g} nats a row (+-{error:.1g})."
-        advice = "Give it more steps or a higher learning rate, or start from a MAP fit."
-        return Verdict("warned", (reason,), (advice,))
+        return still_rising(info["objective"], info["kl_weight"] == 1)
 
     def _means(self, key: jax.Array, params: Any) -> Any:
         """Return where means start without a start, given what the network draws."""
@@ -215,3 +210,13 @@ class Ascent(Phase):
         before = round((1 - self.average) * self.steps)
         count = jnp.maximum(state.step - before, 0) + 1
         return jax.tree.map(lambda old, new: old + (new - old) / count, state.averaged, moving)
+
+
+def still_rising(objective: np.ndarray, settled: np.ndarray | None = None) -> Verdict:
+    """Warn of a bound per row that rose over the last quarter of the steps (see `late_rise`)."""
+    rise, error = late_rise(objective, settled)
+    if rise <= max(4 * error, RISE):
+        return Verdict()
+    reason = f"The bound was still rising at the end, by {rise:.2g} nats a row (+-{error:.1g})."
+    advice = "Give it more steps or a higher learning rate, or start from a MAP fit."
+    return Verdict("warned", (reason,), (advice,))

@@ -25,6 +25,10 @@ TILE = 1024
 """Rows of a step, of data in memory."""
 AT_ONCE = 4096
 """Rows times draws that go through the network at a time."""
+MOST_DRAWS, LEAST_DRAWS = 1000, 16
+"""Draws of an assessment, when not told."""
+EFFORT = 0.1
+"""What these may cost, in passes through the network, as a share of what the steps take."""
 K_OK = 0.7
 GAP_OK = 3.0
 """Nats that importance weights may find between the bound and the log evidence."""
@@ -153,6 +157,15 @@ def assessment(draws: int, data: Data | Stream) -> Assess:
     if rows <= TILE:
         return Assess(draws)
     return Assess(draws, math.ceil(rows / TILE), TILE)
+
+
+def draws_worth(steps: int, samples: int, batch_size: int | None, data: Data | Stream) -> int:
+    """Return how many draws assess a fit of so many steps at a tenth of their cost."""
+    stream = isinstance(data, Stream)
+    rows = data.rows if stream else len(data.x)
+    batch = data.batch_size if stream else batch_size or rows
+    passes = 3 * steps * samples * min(batch, rows) / rows
+    return int(np.clip(EFFORT * passes, LEAST_DRAWS, MOST_DRAWS))
 
 
 def _standard_error(values: jax.Array) -> jax.Array:
