@@ -61,6 +61,21 @@ def test_a_fixed_noise_and_prior_are_those_asked_for(numbers, run, tmp_path, ref
     assert "--noise-sd" in refused("fit", words, "--target", "tree", "--noise-sd", "1")[0]
 
 
+def test_a_prior_by_name_is_fitted_told_and_refused_where_it_does_not_fit(
+    numbers, run, refused, tmp_path
+):
+    model = tmp_path / "m.posterium"
+    options = (numbers, "--target", "y", "--method", "map", "--set", "steps=20")
+    assert run("fit", *options, "--prior", "horseshoe", "--out", model)[0] == 0
+    assert "prior horseshoe" in run("info", model)[1]
+    assert type(files.read(str(model)).model.fit.model.prior).__name__ == "Horseshoe"
+    precise = ("--prior", "laplace", "--prior-precision", "2")
+    assert "of a normal prior" in refused("fit", *options, *precise)[0]
+    assert "must be one of normal, laplace" in refused("fit", *options, "--prior", "cosy")[0]
+    exact = (numbers, "--target", "y", "--method", "exact", "--prior", "laplace")
+    assert "the prior is LaplacePrior" in refused("fit", *exact)[0]
+
+
 def test_an_output_that_exists_is_replaced_only_when_asked(numbers, run, refused, tmp_path):
     out = tmp_path / "m.posterium"
     out.write_bytes(b"mine")

@@ -111,15 +111,15 @@ class Model:
 def test_every_option_of_a_record_is_in_its_command():
     record = {
         "method": "vi", "settings": ["steps=10"], "likelihood": "gaussian", "noise_sd": 0.5,
-        "prior_precision": None, "test_fraction": 0.123456789, "refit": True,
+        "prior_precision": None, "prior": "horseshoe", "test_fraction": 0.123456789, "refit": True,
         "reading": {"header": False, "separator": ";"},
         "rules": {"missing": "drop", "unseen": None, "categorical": ["a b"], "drop": ["c", "d"]},
     }  # fmt: skip
     text = command_of(record, Spec, Model, "my data.csv", "/somewhere/r.html")
     assert text == (
         "posterium fit 'my data.csv' --target 'the target' --task regression --method vi "
-        "--set steps=10 --likelihood gaussian --noise-sd 0.5 --test-fraction 0.123456789 --seed 4 "
-        "--draws 20 --refit --no-header --separator ';' --missing drop --categorical 'a b' "
-        "--drop c --drop d --report r.html"
+        "--set steps=10 --likelihood gaussian --prior horseshoe --noise-sd 0.5 "
+        "--test-fraction 0.123456789 --seed 4 --draws 20 --refit --no-header --separator ';' "
+        "--missing drop --categorical 'a b' --drop c --drop d --report r.html"
     )
     assert command_of({"method": "MAP"}, Spec, Model, "data.csv", "r.html") is None

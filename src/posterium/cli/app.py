@@ -79,6 +79,7 @@ def fit(
     method: given.MethodName = "default",
     settings: given.Settings = None,
     likelihood: given.Likelihood = None,
+    prior: given.Prior = None,
     prior_precision: given.PriorPrecision = None,
     noise_sd: given.NoiseSd = None,
     precision: given.Precision = None,
@@ -105,8 +106,9 @@ def fit(
     """Fit a table: hold rows out, fit the others, score, save."""
     return _later(
         "fit", data, target=target, task=task, method=method, settings=settings,
-        likelihood=likelihood, prior_precision=prior_precision, noise_sd=noise_sd,
-        precision=precision, out=out, predictions=predictions, json=json, report=report,
+        likelihood=likelihood, prior=prior, prior_precision=prior_precision,
+        noise_sd=noise_sd, precision=precision, out=out, predictions=predictions, json=json,
+        report=report,
         test_fraction=test_fraction, refit=refit, draws=draws, seed=seed, checkpoint=checkpoint,
         reading=_reading(header, separator, decimal, encoding), missing=missing, unseen=unseen,
         categorical=categorical, drop=drop, event=event, strict=strict, overwrite=overwrite,

@@ -57,6 +57,10 @@ Settings = Annotated[
 Likelihood = Annotated[
     str | None, _option("NAME", "gaussian, student_t, poisson, ordinal and more: see the docs.")
 ]
+Prior = Annotated[
+    str | None,
+    _option("NAME", "normal, laplace, student_t, spike_and_slab, horseshoe or flat."),
+]
 PriorPrecision = Annotated[
     str | None, _option("P", "Fix the prior precision of the weights, for standardised columns.")
 ]

@@ -96,7 +96,7 @@ def command_of(
         return None
     words = ["posterium", "fit", source, "--target", spec.target_name, "--task", spec.task]
     words += ["--method", str(record["method"]), *_repeated("--set", record.get("settings"))]
-    for name in ("likelihood", "prior_precision", "noise_sd", "precision"):
+    for name in ("likelihood", "prior", "prior_precision", "noise_sd", "precision"):
         words += _option(name, record.get(name))
     words += ["--test-fraction", written(record["test_fraction"]), "--seed", str(model.seed)]
     words += _option("draws", model.draws) + (["--refit"] if record.get("refit") else [])

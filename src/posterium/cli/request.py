@@ -36,6 +36,7 @@ class Request:
     method: str
     settings: tuple[str, ...]
     likelihood: str | None
+    prior: str | None
     prior_precision: float | None
     noise_sd: float | None
     precision: str | None
@@ -81,6 +82,11 @@ class Request:
                 "Give the name of a file.",
             )
         inputs = [] if self.data == "-" else [self.data]
+        if self.prior_precision is not None and self.prior not in (None, "normal"):
+            raise UserError(
+                "--prior-precision is the precision of a normal prior.",
+                "Leave it out, or leave out --prior.",
+            )
         files.check_outputs(self.outputs, overwrite=self.overwrite, inputs=inputs)
         files.check_folder("--checkpoint", self.checkpoint)
 
@@ -90,7 +96,7 @@ class Request:
         floor = LEAST_NOISE if spec.classes else noise_floor(y, weight)
         try:
             method, model = catalogue.resolve(
-                spec.task, self.method, None, None, self._likelihood(spec, y),
+                spec.task, self.method, None, self.prior, self._likelihood(spec, y),
                 rows=len(y), targets=len(spec.classes) or y.reshape(len(y), -1).shape[1],
                 floor=floor, mean=1.0 if spec.classes else mean_count(y, weight),
             )  # fmt: skip
@@ -144,7 +150,7 @@ class Request:
         try:
             method.phases(model, data)
         except ValueError as error:
-            fix = "Choose other settings by --set, --method or --likelihood."
+            fix = "Choose other settings by --set, --method, --prior or --likelihood."
             raise UserError(*halves(error, fix)) from None
         self._check_space(len(y), *space.sizes(method, model, data, self.precision))
         return method
@@ -183,6 +189,7 @@ class Request:
             "method": self.method,
             "settings": list(self.settings),
             "likelihood": self.likelihood,
+            "prior": self.prior,
             "prior_precision": self.prior_precision,
             "noise_sd": self.noise_sd,
             "precision": self.precision,

@@ -27,11 +27,13 @@ from posterium.methods.map import MAP
 from posterium.methods.nuts import NUTS
 from posterium.methods.vi import VI
 from posterium.model.features import Affine, Linear
-from posterium.model.hyper import learn
+from posterium.model.hyper import is_learned, learn, value
 from posterium.model.likelihoods.base import LEAST_NOISE
 from posterium.model.model import Model
 from posterium.model.network import MLP
 from posterium.model.priors.normal import Flat, Normal
+from posterium.model.priors.sparse import Horseshoe, SpikeAndSlab
+from posterium.model.priors.tails import LaplacePrior, StudentTPrior
 
 DEEP = (32, 32, 32)
 """Hidden layers where a mode is all that is sought."""
@@ -299,10 +301,23 @@ NETWORKS: dict[str, Callable[[Entry, int], Any]] = {
     "linear": lambda entry, outputs: Linear(Affine(), outputs),
 }
 
+
+def _scale(entry: Entry, share: float = 1.0) -> Any:
+    """Return a share of the sd of an entry's weights, free where their precision is."""
+    precision = entry.precision()
+    scale = float(share * value(precision) ** -0.5)
+    return learn(scale) if is_learned(precision) else scale
+
+
 PRIORS: dict[str, Callable[[Entry, str], Any]] = {
     "normal": lambda entry, scaling: Normal(entry.precision(), scaling),
+    "laplace": lambda entry, scaling: LaplacePrior(_scale(entry, 0.5**0.5), scaling),
+    "student_t": lambda entry, scaling: StudentTPrior(4.0, _scale(entry, 0.5**0.5), scaling),
+    "spike_and_slab": lambda entry, scaling: SpikeAndSlab(0.05, _scale(entry), 0.5, scaling),
+    "horseshoe": lambda entry, scaling: Horseshoe(_scale(entry), scaling),
     "flat": lambda entry, scaling: Flat(),
 }
+"""By name; those with an sd have the one that the normal prior of the method has."""
 
 
 def _network(network: Any, entry: Entry, outputs: int) -> Any:

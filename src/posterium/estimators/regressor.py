@@ -22,7 +22,8 @@ class BayesianRegressor(RegressorMixin, BayesianEstimator):
         `Linear` gets as many outputs as likelihood and target need.
     prior
         None for a Gaussian whose precision is scaled by fan-in, ``"normal"`` (that same),
-        ``"flat"``, or a prior.
+        ``"laplace"``, ``"student_t"``, ``"spike_and_slab"``, ``"horseshoe"``, ``"flat"``, a prior,
+        or an earlier fit with a Gaussian posterior.
     likelihood
         None for what suits the method; ``"gaussian"`` (one noise sd a target),
         ``"heteroscedastic"`` (predicted for each row), or a likelihood. Its scale is in units of
