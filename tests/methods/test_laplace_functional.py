@@ -9,6 +9,7 @@ from posterium import (
     MAP,
     MLP,
     Categorical,
+    Ensemble,
     Evidence,
     Functions,
     Gaussian,
@@ -17,6 +18,7 @@ from posterium import (
     Model,
     Normal,
     Stream,
+    Subset,
     Weights,
     as_data,
     fit,
@@ -32,6 +34,7 @@ from posterium.numerics.covariances.functional import FunctionalCovariance
 from posterium.posterior.joint import covariance
 
 PROBE = np.linspace(-1.5, 2, 10).reshape(5, 2)
+MODE = MAP(steps=30)
 PRIOR = Normal({"layers": [learn(1.5), learn(0.7)]})
 LABELS = (Y[:, 0] > 0).astype(int)
 CASES = {
@@ -128,6 +131,18 @@ def test_a_saved_fit_predicts_and_draws_the_same(tmp_path):
     with jax.enable_x64(True):
         ours, theirs = (f.posterior.draw(KEY, 0, 1).weights.params for f in (again, found))
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("around", [lambda of: Ensemble(of, 2), lambda of: Subset(of, rest=MODE)])
+def test_ensembles_and_last_layers_are_those_of_the_full_one(around):
+    model = Model(NET, PRIOR, Gaussian(0.6))
+    full, found = (
+        predict(KEY, fit(KEY, model, DATA, around(Laplace(structure, at=MODE))), PROBE)
+        for structure in ("full", "functional")
+    )
+    np.testing.assert_allclose(found.mean, full.mean, rtol=1e-8)
+    np.testing.assert_allclose(found.sd, full.sd, rtol=1e-8)
 
 
 def test_its_posterior_is_the_prior_of_the_next_fit():

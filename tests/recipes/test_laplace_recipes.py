@@ -28,7 +28,7 @@ def test_structures_agree_where_all_rows_are_curved_alike():
     x = RNG.normal(size=(30, 2))
     found = r0_laplace.precisions(x, np.full(30, 0.2))
     expected = 0.16 * x.T @ x + 40 * np.eye(2)
-    for name in ("full", "kronecker", "low_rank"):
+    for name in ("full", "kronecker", "low_rank", "functional"):
         np.testing.assert_allclose(found[name], expected, rtol=1e-12)
     np.testing.assert_allclose(found["diagonal"], np.diag(np.diag(expected)), rtol=1e-12)
 

@@ -12,7 +12,7 @@ from posterium.recipes.runner import Drawing, Outcome, close, recipe, within_err
 
 SUMMARY = "Laplace of every structure for that regression's weights; 400 draws averaged"
 KERNEL, TAU = "layers/0/kernel", 40.0
-STRUCTURES = ("full", "kronecker", "low_rank", "diagonal")
+STRUCTURES = ("full", "kronecker", "low_rank", "functional", "diagonal")
 
 
 def averaged_exactly(mean: np.ndarray, sd: np.ndarray) -> np.ndarray:
@@ -36,6 +36,7 @@ def precisions(x: np.ndarray, probability: np.ndarray) -> dict[str, np.ndarray]:
         "full": hessian + prior,
         "kronecker": x.T @ x / len(x) * curved.sum() + prior,
         "low_rank": hessian + prior,
+        "functional": hessian + prior,
         "diagonal": np.diag(np.diag(hessian)) + prior,
     }
 
