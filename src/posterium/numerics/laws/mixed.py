@@ -11,6 +11,8 @@ from posterium.numerics.laws.base import Array, ContinuousLaw, CountLaw, Law
 from posterium.numerics.mixtures import increasing_root
 
 NODES, SHARES = np.polynomial.legendre.leggauss(12)
+ROUNDING = 1e-12
+"""Share of its size by which the quantile of a single law may be off."""
 NEGLIGIBLE = 1e-14
 """Probability of counts, on either side, that adds nothing to a CRPS."""
 
@@ -41,10 +43,11 @@ def quantile(law: Law, parameters: tuple[Array, ...], q: float) -> Array:
         return value if lower else -value, density / beyond
 
     ends = law.quantile(q, *parameters).reshape(len(parameters[0]), -1)
-    pad = 1e-9 * law.width(*parameters).reshape(ends.shape[0], -1).min(axis=1)
-    low, high = ends.min(axis=1) - pad, ends.max(axis=1) + pad
-    with np.errstate(divide="ignore"):
-        return increasing_root(excess, low, high, np.clip(ends.mean(axis=1), low, high), 1e-4 * pad)
+    width = law.width(*parameters).reshape(len(ends), -1).min(axis=1)
+    low, high = ends.min(axis=1), ends.max(axis=1)
+    low, high = low - ROUNDING * np.abs(low), high + ROUNDING * np.abs(high)
+    guess = np.clip(ends.mean(axis=1), low, high)
+    return increasing_root(excess, low, high, guess, 1e-13 * width)
 
 
 def _count_quantile(law: CountLaw, parameters: tuple[Array, ...], q: float) -> Array:
@@ -66,21 +69,20 @@ def crps(law: Law, parameters: tuple[Array, ...], y: Array) -> Array:
 
     Of counts the exact sum of (F(j) - 1[y <= j])^2. Else E|Y - y| - E|Y - Y'| / 2 (gneiting2007,
     eq. 21) with the first term in closed form, and the second as the integral of F (1 - F), by
-    Gauss-Legendre panels to about 1e-8 of the score.
+    Gauss-Legendre panels to about 1e-8 of the score. Infinite where the mean does not exist.
     """
-    rows = range(len(y))
-    parts = [tuple(part[row] for part in parameters) for row in rows]
+    parts = [tuple(part[row] for part in parameters) for row in range(len(y))]
     if isinstance(law, CountLaw):
-        return np.array([_count_score(law, parts[row], y[row]) for row in rows])
+        return np.array([_count_score(law, *pair) for pair in zip(parts, y, strict=True)])
     assert isinstance(law, ContinuousLaw)
-    spread = np.array([half_spread(law, part) for part in parts])
-    return law.distance(y[:, None], *parameters).mean(axis=-1) - spread
+    distance = law.distance(y[:, None], *parameters).mean(axis=-1)
+    kept = np.isfinite(distance)
+    distance[kept] -= [half_spread(law, parts[row]) for row in np.flatnonzero(kept)]
+    return distance
 
 
 def half_spread(law: ContinuousLaw, parameters: tuple[Array, ...]) -> float:
-    """Return E|Y - Y'| / 2 of one row, parameters (s,): infinite where the mean does not exist."""
-    if not np.isfinite(law.mean(*parameters)).all():
-        return float("inf")
+    """Return E|Y - Y'| / 2 of one row, parameters (s,), whose mean exists."""
     edges = law.edges(*parameters)
     half = 0.5 * np.diff(edges)
     x = ((edges[:-1] + half)[:, None] + half[:, None] * NODES).reshape(-1, 1)
