@@ -9,6 +9,9 @@ Every method on tables with published splits (hours; FOLDER holds a folder a tab
 
 Laplace against laplace-torch (minutes; PYTHON is that of an environment which has it):
     python -m benchmarks.laplace --peer PYTHON
+
+Variational inference against PyTorch, TyXe and PyMC (half an hour; likewise):
+    python -m benchmarks.vi --torch PYTHON --tyxe PYTHON --pymc PYTHON
 """
 
 if __name__ == "__main__":
