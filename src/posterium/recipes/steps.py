@@ -1,4 +1,4 @@
-"""A Gaussian watched while it is fitted: where it stood after every step."""
+"""Fits taken apart: a Gaussian as it stood after every step, the members of an ensemble."""
 
 from typing import Any
 
@@ -71,3 +71,10 @@ def after(result: Fit, step: int) -> Fit:
     _, unravel = trees.ravel(mode.params)
     mean = replace(mode, params=jax.tree.map(np.asarray, unravel(record["mean"][step - 1])))
     return replace(result, posterior=GaussianPosterior(mean, Diagonal(record["sd"][step - 1])))
+
+
+def members(result: Fit) -> list[Fit]:
+    """Return each member of an ensemble as a fit of its own."""
+    count = result.posterior.size()
+    pairs = [result.posterior.member(i) for i in range(count)]
+    return [replace(result, posterior=posterior, model=model) for posterior, model in pairs]
