@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from posterium.numerics import curvature, trees
+from posterium.numerics.covariances import kronecker as kronecker_covariances
 from posterium.numerics.structures import dense as dense_structures
 from posterium.numerics.structures.dense import DiagonalCurvature, FullCurvature, pull
 from posterium.numerics.structures.kronecker import KroneckerCurvature
@@ -241,3 +242,22 @@ def test_outputs_of_a_network_that_shares_its_weights(sharing):
 def test_an_unknown_way_of_sharing_is_refused():
     with pytest.raises(ValueError, match="sharing must be 'expand' or 'reduce'; got 'split'"):
         KroneckerCurvature("split")
+
+
+def test_fewer_rows_go_through_at_a_time_where_positions_are_many(monkeypatch):
+    params = {"bias": RNG.normal(size=K), "kernel": RNG.normal(size=(K, 1, 3))}
+    x = X.repeat(2, 1)
+    covariance = KRONECKER.covariance(
+        ready(KRONECKER, convolved, params, x), FACTOR, np.full(8, 0.5)
+    )
+    before = np.asarray(covariance.outputs(convolved, params, x)[1])
+    taken = []
+
+    def at_once(numbers, dtype):
+        taken.append(numbers)
+        return 2
+
+    monkeypatch.setattr(kronecker_covariances, "rows_at_once", at_once)
+    np.testing.assert_allclose(covariance.outputs(convolved, params, x)[1], before, rtol=1e-12)
+    positions, inputs = x.shape[1], 3
+    assert taken == [K + positions * (inputs + K * K) + K * inputs * K]

@@ -6,7 +6,13 @@ import jax
 import jax.numpy as jnp
 
 from posterium._struct import struct
-from posterium.numerics.covariances.base import ROWS, ROWS_BYTES, Covariance, Function, pulled
+from posterium.numerics.covariances.base import (
+    ROWS_BYTES,
+    Covariance,
+    Function,
+    pulled,
+    rows_at_once,
+)
 from posterium.numerics.taps import Tapped, tap
 
 
@@ -126,7 +132,7 @@ class KroneckerCovariance(Covariance):
             parts = zip(self.blocks, inputs, gradients, strict=True)
             return out, sum((block.outputs(a, g) for block, a, g in parts), rest @ rest.T)
 
-        return jax.lax.map(one, x, batch_size=ROWS)
+        return jax.lax.map(one, x, batch_size=_at_once(tapped, f, params, x))
 
     def marginals(self, f: Function, params: Any, x: Any) -> tuple[jax.Array, jax.Array]:
         tapped = tap(f, params, x)
@@ -137,7 +143,7 @@ class KroneckerCovariance(Covariance):
             total = jnp.sum(rest**2, axis=1)
             return out, sum((block.marginals(a, g) for block, a, g in parts), total)
 
-        return jax.lax.map(one, x, batch_size=ROWS)
+        return jax.lax.map(one, x, batch_size=_at_once(tapped, f, params, x))
 
     def rows(self, f: Function, params: Any, x: Any) -> tuple[jax.Array, jax.Array]:
         """Return f (n, k) and the covariance of each output over rows; as `outputs`."""
@@ -148,7 +154,8 @@ class KroneckerCovariance(Covariance):
             # A column more: lax.map takes no empty arrays.
             return *told, jnp.pad(rest, ((0, 0), (0, 1)))
 
-        out, inputs, gradients, rest = jax.lax.map(one, x, batch_size=ROWS)
+        most = _at_once(tapped, f, params, x)
+        out, inputs, gradients, rest = jax.lax.map(one, x, batch_size=most)
         total = jnp.einsum("nkq,mkq->knm", rest, rest)
         for block, a, g in zip(self.blocks, inputs, gradients, strict=True):
             total += block.rows(a, g)
@@ -182,3 +189,17 @@ class KroneckerCovariance(Covariance):
     def size(self) -> int:
         """Return the number of weights p."""
         return self.places.size + sum(block.entries.size for block in self.blocks)
+
+
+def _at_once(tapped: Tapped, f: Function, params: Any, x: Any) -> int:
+    """Return how many rows go through at a time: inputs and gradients of each product count.
+
+    Where positions share a matrix, so does the Jacobian in it, which only then is formed.
+    """
+    out = jax.eval_shape(f, params, x)
+    outputs = out.size // out.shape[0]
+    numbers = outputs * (1 + sum(tapped.leaves[i].size for i in tapped.rest))
+    for p in tapped.products:
+        numbers += p.positions * (len(p.entries) + outputs * p.outputs)
+        numbers += outputs * p.entries.size if p.positions > 1 else 0
+    return rows_at_once(numbers, out.dtype)
