@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tests.numerics import nets
 
-from posterium.numerics import noise
+from posterium.numerics import interpret, noise
 
 DRAWS = 20_000
 TOLERANCE = 4
@@ -195,6 +195,43 @@ def test_a_bias_is_one_draw_a_row_at_all_positions():
     assert coverage.treatment("b") == "per row"
     np.testing.assert_array_equal(found[:, :, 0], found[:, :, 1])
     assert np.all(found[:, 0] != found[:, 1])
+
+
+def test_a_bias_takes_no_number_beside_those_of_its_product():
+    """A sum of independent Gaussians is drawn as one: four numbers a row, not eight."""
+    f, x, mean, sd = case(lambda p, x: x @ p["w"] + p["b"], nets.inputs(1, 2, 3), w=(3, 4), b=(4,))
+    plan = noise._plan(interpret.trace(f, mean, x), "local", jax.tree.leaves(mean))
+    assert plan.normals == 4
+    found, coverage = sample(f, x, mean, sd, "local")
+    assert [coverage.treatment(path) for path in ("w", "b")] == ["local", "per row"]
+    values, errors = covariance(found[:, 0], found[:, 0])
+    expected = np.diag(np.square(x[0]) @ np.square(sd["w"]) + np.square(sd["b"]))
+    assert np.max(np.abs(values - expected) / errors) < TOLERANCE
+
+
+def test_a_product_that_is_read_twice_has_one_draw():
+    def twice(params, x):
+        y = x @ params["w"]
+        return jnp.concatenate([y + params["b"], y], axis=1)
+
+    f, x, mean, sd = case(twice, nets.inputs(1, 2, 3), w=(3, 2), b=(2,))
+    found, _ = sample(f, x, mean, sd | {"b": jnp.zeros(2)}, "local", draws=10)
+    difference = found[:, :, :2] - found[:, :, 2:]
+    expected = np.broadcast_to(np.asarray(mean["b"], float), difference.shape)
+    np.testing.assert_allclose(difference, expected, atol=1e-5)
+
+
+def test_a_product_may_leave_a_part_that_is_recomputed():
+    def parts(params, x):
+        return jax.checkpoint(lambda w, x: x @ w)(params["w"], x) + params["b"]
+
+    f, x, mean, sd = case(parts, nets.inputs(1, 2, 3), w=(3, 2), b=(2,))
+
+    @jax.jit
+    def slope(sd):
+        return jax.grad(lambda sd: noise.draw(f, mean, sd, x, jax.random.key(0))[0].sum())(sd)
+
+    assert all(np.all(leaf != 0) for leaf in jax.tree.leaves(slope(sd)))
 
 
 def dots(mode, rows=100):

@@ -35,7 +35,8 @@ from posterium.numerics.interpret import (
 from posterium.numerics.trees import flatten
 
 MODES = ("local", "flipout", "shared")
-ELEMENTWISE = ("add", "add_any", "sub", "mul", "div")
+SUMS = ("add", "add_any", "sub")
+ELEMENTWISE = (*SUMS, "mul", "div")
 AS_ASKED = ("shared", "as asked for")
 FIXED = ("fixed", NOT_REAL)
 
@@ -121,7 +122,11 @@ class Plan(NamedTuple):
 
 
 class _Noise(Use):
-    """The walk of one row; with no random numbers given, it counts those that it takes."""
+    """The walk of one row; with no random numbers given, it counts those that it takes.
+
+    Besides weights it tracks products whose noise, independent over their entries, is not drawn
+    yet: `source` is its variance. A bias that is added adds its own, and takes no number more.
+    """
 
     def __init__(
         self,
@@ -146,7 +151,11 @@ class _Noise(Use):
         return [Value(out, row) for out in site.bind(*(value.array for value in site.ins))]
 
     def settle(self, tracked: Tracked, reason: str) -> Value:
-        """Return one draw for all rows: exact whatever follows."""
+        """Return one draw for all rows, exact whatever follows; of a product, the row's draw."""
+        if not tracked.is_weight:
+            variance = tracked.source
+            deviation = _root(variance) * self.take("normals", variance.shape, variance.dtype)
+            return Value(tracked.value + tracked.view(deviation), True)
         leaf = tracked.source
         if not _is_float(self.mean[leaf]):
             self.log[leaf] = FIXED
@@ -163,7 +172,7 @@ class _Noise(Use):
         def arrays(*given: Any) -> list[Any]:
             pairs = zip(site.ins, given, strict=True)
             ins = [v if isinstance(v, Tracked) else Value(a, v.row) for v, a in pairs]
-            kinds[:] = run(*ins)
+            kinds[:] = [self._drawn(value) for value in run(*ins)]
             return [None if isinstance(v, Tracked) else v.array for v in kinds]
 
         options = {name: site.params[name] for name in ("prevent_cse", "policy")}
@@ -198,7 +207,7 @@ class _Noise(Use):
         found = products.axes(site)
         if isinstance(found, Plain):
             return found
-        tracked, x = site.ins[found.weight], site.ins[found.other]
+        tracked, x = site.ins[found.weight], self._drawn(site.ins[found.other])
         if not x.row:
             return Plain("meets what is the same in every row")
         if not _is_float(x.array):
@@ -210,7 +219,8 @@ class _Noise(Use):
         out = apply(tracked.view(self.mean[tracked.source]), x.array)
         positions = found.positions(site)
         if self.mode == "local" and positions == 1:
-            return Value(out + self.local(apply, tracked, x.array, out), True)
+            self.log[tracked.source] = ("local", "each weight enters one output")
+            return Tracked(apply(tracked.view(self.sd[tracked.source]) ** 2, x.array**2), value=out)
         why = "as asked for" if self.mode == "flipout" else f"{positions} positions share it"
         self.log[tracked.source] = ("flipout", why)
         delta = tracked.view(self.deviation(tracked.source))
@@ -218,12 +228,6 @@ class _Noise(Use):
         flipped = x.array * self.take("signs", shape, x.array.dtype)
         flips = self.take("signs", _kept(site.shape, found.w_out), out.dtype)
         return Value(out + apply(delta, flipped) * flips, True)
-
-    def local(self, apply: Any, tracked: Tracked, x: jax.Array, out: jax.Array) -> jax.Array:
-        """Return the deviation of a product from its mean, an independent draw a row."""
-        self.log[tracked.source] = ("local", "each weight enters one output")
-        variance = apply(tracked.view(self.sd[tracked.source]) ** 2, x**2)
-        return _root(variance) * self.take("normals", out.shape, out.dtype)
 
     def elementwise(self, site: Site) -> Any:
         """Draw a weight that is added or multiplied entry by entry anew for each row.
@@ -233,16 +237,22 @@ class _Noise(Use):
         row: the draw would make a computation of every row out of one.
         """
         weights = site.weights()
-        if len(weights) > 1:
+        if len(weights) != 1:
             return Plain("meets another weight")
-        if not any(value.row for value in site.ins if isinstance(value, Value)):
+        tracked, other = site.ins[weights[0]], site.ins[1 - weights[0]]
+        if isinstance(other, Value) and not other.row:
             return Plain("meets what is the same in every row")
-        tracked = site.ins[weights[0]]
-        mean = self.mean[tracked.source]
+        mean, sd = self.mean[tracked.source], self.sd[tracked.source]
         self.log[tracked.source] = ("per row", f"enters {site.name}")
-        noise = self.sd[tracked.source] * self.take("normals", mean.shape, mean.dtype)
-        ins = [v.array if isinstance(v, Value) else tracked.view(mean + noise) for v in site.ins]
-        return Value(site.bind(*ins)[0], True)
+
+        def apply(w: jax.Array, x: jax.Array) -> jax.Array:
+            return site.bind(*((w, x) if weights == [0] else (x, w)))[0]
+
+        if site.name in SUMS and isinstance(other, Tracked) and _entry_by_entry(site):
+            variance = other.view(other.source) + tracked.view(sd) ** 2
+            return Tracked(variance, value=apply(tracked.view(mean), other.value))
+        drawn = mean + sd * self.take("normals", mean.shape, mean.dtype)
+        return Value(apply(tracked.view(drawn), self._drawn(other).array), True)
 
     def gather(self, site: Site) -> Plain:
         """Look up entries of one draw for all rows, so that a token is the same wherever it is.
@@ -251,6 +261,11 @@ class _Noise(Use):
         """
         looked_up = site.weights() == [0] and site.ins[1].row
         return Plain("a table of embeddings: one draw a token" if looked_up else "enters gather")
+
+    def _drawn(self, value: Any) -> Any:
+        """Return a value whose noise is drawn; weights stay as they are."""
+        noisy = isinstance(value, Tracked) and not value.is_weight
+        return self.settle(value, "") if noisy else value
 
     rules: ClassVar = {
         **dict.fromkeys(products.PRODUCTS, product),
@@ -297,6 +312,11 @@ def _root(variance: jax.Array) -> jax.Array:
     """Return the square root with gradient 0 at 0, where all that a weight meets is 0."""
     positive = variance > 0
     return jnp.where(positive, jnp.sqrt(jnp.where(positive, variance, 1)), 0)
+
+
+def _entry_by_entry(site: Site) -> bool:
+    """Say whether no entry of either tracked operand is in two places of the output."""
+    return site.shapes[0] == site.shapes[1] and not any(value.spread for value in site.ins)
 
 
 def _kept(shape: Sequence[int], axes: Sequence[int]) -> tuple[int, ...]:
