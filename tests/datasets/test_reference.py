@@ -33,6 +33,13 @@ def test_outlier6_has_the_published_posterior():
     )
 
 
+def test_outlier6_left_raw_is_the_same_up_to_shift_and_scale():
+    (x, y), (raw, same) = reference.outlier6(), reference.outlier6(standardise=False)
+    np.testing.assert_array_equal(raw[:, 0], [1, 1.5, 2, 3, 4, 5])
+    np.testing.assert_allclose(x, (raw - raw.mean()) / raw.std())
+    np.testing.assert_array_equal(y, same)
+
+
 def test_nonlinear8_has_the_published_evidence():
     x, y = reference.nonlinear8()
     assert log_evidence(affine(x), y, 0.01) == pytest.approx(-95.6734755, abs=1e-7)
@@ -137,5 +144,6 @@ def test_r4_parts_share_no_point_and_miss_the_curve_by_the_noise():
     x = np.concatenate([part[0][:, 0] for part in parts])
     y = np.concatenate([part[1] for part in parts])
     np.testing.assert_array_equal(np.sort(x), np.linspace(-3, 3, 20_000))
-    noise = y - (-1.8 * x**3 + 8 * x)
+    np.testing.assert_allclose(reference.cubic_curve(x), -1.8 * x**3 + 8 * x, atol=1e-12)
+    noise = y - reference.cubic_curve(x)
     assert abs(noise.std() / 1.5 - 1) < 5 / np.sqrt(2 * len(x))

@@ -12,6 +12,7 @@ def interval_band(
     bands: dict[str, tuple[Any, Any]],
     *,
     mean: Any = None,
+    functions: Any = None,
     data: tuple[Any, Any] | None = None,
     ax: Any = None,
     title: str | None = None,
@@ -28,8 +29,10 @@ def interval_band(
         Lower and upper ends by name, (n,) each, the widest first.
     mean
         Drawn as a line, (n,).
+    functions
+        Drawn as thin lines, (s, n).
     data
-        Observed inputs and targets, drawn as small points, thousands of them too.
+        Observed inputs and targets, drawn as points, small where there are more than 200.
     ax
         Matplotlib axes; None makes a figure.
 
@@ -43,11 +46,15 @@ def interval_band(
     order = np.argsort(x)
     if data is not None:
         points = style.column(data[0], "data x"), style.column(data[1], "data y")
-        ax.scatter(*points, s=2, color=style.DATA, alpha=0.25, linewidths=0, label="data")
+        few = len(points[0]) <= 200
+        look = {"s": 26, "zorder": 3} if few else {"s": 2, "alpha": 0.25, "linewidths": 0}
+        ax.scatter(*points, color=style.DATA, label="data", **look)
     for number, (name, ends) in enumerate(bands.items()):
         color = (style.ALEATORIC, style.EPISTEMIC, *style.LINES)[number]
         low, high = (style.column(end, name)[order] for end in ends)
         ax.fill_between(x[order], low, high, color=color, alpha=0.45, linewidth=0, label=name)
+    for line in () if functions is None else np.asarray(functions):
+        ax.plot(x[order], line[order], color=style.REFERENCE, linewidth=0.8)
     if mean is not None:
         ax.plot(x[order], style.column(mean, "mean")[order], color=style.MEAN, label="mean")
     ax.set_xlim(x.min(), x.max())
