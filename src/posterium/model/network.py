@@ -29,6 +29,9 @@ ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
 BIAS_SD = 0.5
 """Starting sd of hidden biases: it spreads the units over standardised inputs."""
 
+NARROW, MANY = 32, 64
+"""Widest layer and fewest rows for which features come first inside an `MLP`."""
+
 LAST_LAYER = 0.1
 """Starting size of the last layer against its fan-in scaling: functions start near 0."""
 
@@ -71,6 +74,10 @@ class MLP:
     Weights start uniform with variance 1 / inputs (2 / inputs before relu and its kin), the last
     layer a tenth of that size; hidden biases start uniform with sd 0.5, which spreads the units
     over standardised inputs. Measured on regression tables, both are worth about 0.1 nats a row.
+
+    Where all hidden layers are narrow (at most 32 units) and rows many (at least 64), arrays inside
+    are (units, n): a row of few units fills no vector register. Measured on CPU, a gradient takes
+    1.6 to 5 times less; wider layers gain nothing.
     """
 
     outputs: int = static(default=1)
@@ -122,18 +129,28 @@ class MLP:
         self, weights: Weights, x: jax.Array, *, train: bool = False
     ) -> tuple[jax.Array, Any]:
         *hidden, last = weights.params["layers"]
+        turned = self._is_turned(x)
+        x = x.T if turned else x
         for layer in hidden:
-            out = ACTIVATIONS[self.activation](self._affine(layer, x))
+            out = ACTIVATIONS[self.activation](self._affine(layer, x, turned))
             x = out + x if self.residual and out.shape == x.shape else out
-        return self._affine(last, x), weights.state
+        f = self._affine(last, x, turned)
+        return f.T if turned else f, weights.state
 
-    def _affine(self, layer: dict[str, jax.Array], x: jax.Array) -> jax.Array:
-        x = x @ layer["kernel"]
+    def _is_turned(self, x: jax.Array) -> bool:
+        """Say whether features come first inside: in linear models there is no inside."""
+        narrow = 0 < max(self.hidden, default=0) <= NARROW
+        return narrow and x.ndim == 2 and len(x) >= MANY
+
+    def _affine(self, layer: dict[str, jax.Array], x: jax.Array, turned: bool) -> jax.Array:
+        """Map rows (n, d), or turned (d, n)."""
+        units, rows = (0, 1) if turned else (-1, 0)
+        x = layer["kernel"].T @ x if turned else x @ layer["kernel"]
         if "bias" in layer:
-            x = x + layer["bias"][None, :]
+            x = x + jnp.expand_dims(layer["bias"], rows)
         if "norm_scale" in layer:
-            scale, shift = layer["norm_scale"][None, :], layer["norm_shift"][None, :]
-            x = jax.nn.standardize(x, axis=-1) * scale + shift
+            scale, shift = (jnp.expand_dims(layer[f"norm_{n}"], rows) for n in ("scale", "shift"))
+            x = jax.nn.standardize(x, axis=units) * scale + shift
         return x
 
 
