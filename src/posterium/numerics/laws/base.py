@@ -78,12 +78,8 @@ class ContinuousLaw(Law):
         """Return a length over which the density changes, for one distribution or a part each."""
 
     @abstractmethod
-    def edges(self, *parameters: Array) -> Array:
-        """Return where to cut the line, increasing, for the mixture of one row.
-
-        Between two of them 12 Gauss-Legendre nodes integrate F (1 - F); beyond the outer ones
-        nothing is left of it.
-        """
+    def nodes(self, *parameters: Array) -> tuple[Array, Array]:
+        """Return nodes and weights, (e,), that integrate F (1 - F) of the mixture of one row."""
 
 
 class CountLaw(Law):

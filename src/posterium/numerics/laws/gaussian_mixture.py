@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import logsumexp, ndtr, ndtri
 
 from posterium.numerics.laws.base import Array, ContinuousLaw
-from posterium.numerics.laws.edges import stretched
+from posterium.numerics.laws.nodes import smooth
 from posterium.numerics.mixtures import REACH, mean_distance, normal_log_density
 
 
@@ -53,9 +53,9 @@ class GaussianMixtureLaw(ContinuousLaw):
     def width(self, *parameters: Array) -> Array:
         return parameters[2]
 
-    def edges(self, *parameters: Array) -> Array:
+    def nodes(self, *parameters: Array) -> tuple[Array, Array]:
         _, mean, sd = (part.ravel() for part in parameters)
-        return stretched(mean, sd, REACH * sd)
+        return smooth(mean, sd, REACH * sd)
 
     def sample(self, generator: np.random.Generator, *parameters: Array) -> Array:
         log_weight, mean, sd = parameters

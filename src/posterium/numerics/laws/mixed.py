@@ -10,7 +10,6 @@ import numpy as np
 from posterium.numerics.laws.base import Array, ContinuousLaw, CountLaw, Law
 from posterium.numerics.mixtures import increasing_root
 
-NODES, SHARES = np.polynomial.legendre.leggauss(12)
 ROUNDING = 1e-12
 """Share of its size by which the quantile of a single law may be off."""
 NEGLIGIBLE = 1e-14
@@ -69,7 +68,7 @@ def crps(law: Law, parameters: tuple[Array, ...], y: Array) -> Array:
 
     Of counts the exact sum of (F(j) - 1[y <= j])^2. Else E|Y - y| - E|Y - Y'| / 2 (gneiting2007,
     eq. 21) with the first term in closed form, and the second as the integral of F (1 - F), by
-    Gauss-Legendre panels to about 1e-8 of the score. Infinite where the mean does not exist.
+    quadrature to about 1e-8 of the score. Infinite where the mean does not exist.
     """
     parts = [tuple(part[row] for part in parameters) for row in range(len(y))]
     if isinstance(law, CountLaw):
@@ -83,12 +82,12 @@ def crps(law: Law, parameters: tuple[Array, ...], y: Array) -> Array:
 
 def half_spread(law: ContinuousLaw, parameters: tuple[Array, ...]) -> float:
     """Return E|Y - Y'| / 2 of one row, parameters (s,), whose mean exists."""
-    edges = law.edges(*parameters)
-    half = 0.5 * np.diff(edges)
-    x = ((edges[:-1] + half)[:, None] + half[:, None] * NODES).reshape(-1, 1)
-    below = law.cdf(x, *parameters).mean(axis=-1)
-    above = law.survival(x, *parameters).mean(axis=-1)
-    return float(((below * above).reshape(-1, len(NODES)) * SHARES * half[:, None]).sum())
+    x, weight = law.nodes(*parameters)
+    low = x < law.mean(*parameters).mean()
+    below = law.cdf(x[low, None], *parameters).mean(axis=-1)
+    above = law.survival(x[~low, None], *parameters).mean(axis=-1)
+    tail = np.concatenate([below, above])
+    return float((weight * tail * (1 - tail)).sum())
 
 
 def _count_score(law: CountLaw, parameters: tuple[Array, ...], y: float) -> float:

@@ -5,7 +5,7 @@ from typing import ClassVar
 import numpy as np
 
 from posterium.numerics.laws.base import Array, ContinuousLaw
-from posterium.numerics.laws.edges import broken
+from posterium.numerics.laws.nodes import broken
 
 TAIL = 36.0
 """Multiples of a tail's length beyond which 2e-16 of it is left."""
@@ -83,7 +83,7 @@ class QuantilesLaw(ContinuousLaw):
     def width(self, *parameters: Array) -> Array:
         return parameters[1]
 
-    def edges(self, *parameters: Array) -> Array:
+    def nodes(self, *parameters: Array) -> tuple[Array, Array]:
         (_, low, _), (_, high, _) = _tails(parameters)
         near = 0.5 * float(min(low.min(), high.min()))
         kinks = np.unique(parameters[0])
