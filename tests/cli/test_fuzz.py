@@ -113,8 +113,8 @@ def command_on_a_file(draw, path, model):
 NAMES = [
     "--target", "--task", "--method", "--set", "--likelihood", "--prior", "--prior-precision",
     "--noise-sd", "--precision", "--out", "--predictions", "--json", "--report",
-    "--test-fraction", "--refit", "--draws", "--seed", "--checkpoint", "--no-header", "--header", "--separator", "--decimal",
-    "--encoding", "--missing", "--unseen", "--categorical", "--drop", "--strict", "--overwrite",
+    "--test-fraction", "--refit", "--draws", "--seed", "--checkpoint", "--no-header", "--header",
+    "--separator", "--decimal", "--encoding", "--missing", "--unseen", "--categorical", "--drop", "--strict", "--overwrite",
     "--level", "--help", "--version", "--bogus", "-x", "--", "--fast",
 ]  # fmt: skip
 VALUES = [

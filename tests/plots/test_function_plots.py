@@ -11,10 +11,8 @@ from posterium.plots.functions import function_draws
 def test_functions_are_lines_and_their_quantiles_bands_whatever_the_order_of_x():
     x = np.array([1.0, 0.0, 2.0])
     functions = np.arange(101.0)[:, None] + np.array([10.0, 0.0, 20.0])[None]
-    blocks = [
-        SimpleNamespace(mean=functions[:, :2, None]),
-        SimpleNamespace(mean=functions[:, 2:, None]),
-    ]
+    parts = functions[:, :2, None], functions[:, 2:, None]
+    blocks = [SimpleNamespace(mean=part) for part in parts]
     predictive = SimpleNamespace(components=lambda: blocks)
     ax = Figure().subplots()
     assert function_draws(x, predictive, shown=3, data=([[0.5]], [7.0]), ax=ax) is ax
@@ -24,9 +22,6 @@ def test_functions_are_lines_and_their_quantiles_bands_whatever_the_order_of_x()
                     for c in ax.collections[:2])  # fmt: skip
     assert {(0.0, 5.0), (0.0, 95.0), (2.0, 115.0)} <= wide
     assert {(0.0, 25.0), (0.0, 75.0), (2.0, 95.0)} <= narrow
-    assert [t.get_text() for t in ax.get_legend().get_texts()] == [
-        "middle 90%",
-        "middle 50%",
-        "data",
-    ]
+    entries = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert entries == ["middle 90%", "middle 50%", "data"]
     np.testing.assert_array_equal(ax.collections[2].get_offsets(), [[0.5, 7.0]])
