@@ -114,8 +114,8 @@ NAMES = [
     "--target", "--task", "--method", "--set", "--likelihood", "--prior", "--prior-precision",
     "--noise-sd", "--precision", "--out", "--predictions", "--json", "--report",
     "--test-fraction", "--refit", "--draws", "--seed", "--checkpoint", "--no-header", "--header",
-    "--separator", "--decimal", "--encoding", "--missing", "--unseen", "--categorical", "--drop", "--strict", "--overwrite",
-    "--level", "--help", "--version", "--bogus", "-x", "--", "--fast",
+    "--separator", "--decimal", "--encoding", "--missing", "--unseen", "--categorical", "--drop",
+    "--strict", "--overwrite", "--level", "--help", "--version", "--bogus", "-x", "--", "--fast",
 ]  # fmt: skip
 VALUES = [
     "", " ", "0", "-1", "1", "3", "0.5", "1e12", "1e999", "nan", "ten", "é", "\x1b[31m", "a" * 5000,
