@@ -19,7 +19,11 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("[!_]*/*.md"))]
 METHOD_PAGES = sorted(DOCS.glob("methods/*.md"))
-LONG = [*DOCS.glob("methods/*.md"), *DOCS.glob("networks/*.md"), *DOCS.glob("write-*.md"), DOCS / "priors.md"]
+LONG = [
+    page
+    for glob in ("methods/*", "networks/*", "write-*", "priors")
+    for page in DOCS.glob(f"{glob}.md")
+]
 QUICK = {"methods/ensemble", "methods/exact", "write-your-own-likelihood"}
 """Long pages that run in the quick tests; the build of the documents runs all of them."""
 STEPS = 200
