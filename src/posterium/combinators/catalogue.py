@@ -14,6 +14,7 @@ from posterium.combinators.evidence import Evidence
 from posterium.combinators.likelihoods import (
     Target,
     gaussian,
+    heavy_tailed,
     heteroscedastic,
     likelihood_of,
 )
@@ -134,6 +135,7 @@ ENTRIES: dict[str, Entry] = {
     "default": Entry(
         "the default: an ensemble of six networks, each stopped early on rows of its own",
         lambda rows: Ensemble(descent(rows), 6),
+        noise=heavy_tailed,
         precision=weak,
         hidden=DEEP,
     ),

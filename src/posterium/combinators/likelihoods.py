@@ -56,6 +56,11 @@ def heteroscedastic(target: Target) -> HeteroscedasticGaussian:
     return HeteroscedasticGaussian(target.floor)
 
 
+def heavy_tailed(target: Target) -> HeteroscedasticStudentT:
+    """Return Student-t noise whose scale the network predicts, degrees of freedom learned."""
+    return HeteroscedasticStudentT(target.floor)
+
+
 def _ordinal(target: Target) -> Ordinal:
     gaps = np.ones(max(0, target.count - 2))
     prior = HalfNormal(5.0) if target.sampled else None
@@ -67,7 +72,7 @@ LIKELIHOODS: dict[str, dict[str, Callable[[Target], Any]]] = {
         "gaussian": gaussian,
         "heteroscedastic": heteroscedastic,
         "student_t": lambda target: StudentT(target.scale()),
-        "heteroscedastic_student_t": lambda target: HeteroscedasticStudentT(target.floor),
+        "heteroscedastic_student_t": heavy_tailed,
         "laplace": lambda target: LaplaceNoise(target.scale()),
         "heteroscedastic_laplace": lambda target: HeteroscedasticLaplace(target.floor),
         "quantile": lambda target: Quantile(scale=target.scale(0.2)),

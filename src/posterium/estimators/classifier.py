@@ -13,7 +13,8 @@ class BayesianClassifier(ClassifierMixin, BayesianEstimator):
     """Classification with probabilities that can be trusted, as a scikit-learn estimator.
 
     Parameters are those of `BayesianRegressor`; the likelihood is ``"bernoulli"`` for two classes
-    and ``"categorical"`` for more. The labels, of any type, are in `classes_`.
+    and ``"categorical"`` for more, or ``"ordinal"`` where labels are numbers whose order has a
+    meaning. The labels, of any type, are in `classes_`.
     """
 
     _task = "classification"

@@ -25,9 +25,11 @@ class BayesianRegressor(RegressorMixin, BayesianEstimator):
         ``"laplace"``, ``"student_t"``, ``"spike_and_slab"``, ``"horseshoe"``, ``"flat"``, a prior,
         or an earlier fit with a Gaussian posterior.
     likelihood
-        None for what suits the method; ``"gaussian"`` (one noise sd a target),
-        ``"heteroscedastic"`` (predicted for each row), or a likelihood. Its scale is in units of
-        the standardised target.
+        None for what suits the method; a name, such as ``"gaussian"`` (one noise sd a target),
+        ``"heteroscedastic"`` (predicted for each row), ``"student_t"``, ``"quantile"``,
+        ``"poisson"`` or ``"weibull"``; or a likelihood. Its scale is in units of the standardised
+        target; counts keep their unit. For ``"weibull"`` y has two columns, the time and whether
+        its event was seen (1) or cut off (0).
     standardise
         Bring inputs and target to mean 0 and sd 1 first (inputs of two values lie 2 apart,
         however rare one is). Priors and noise scales then are in these units; predictions come
