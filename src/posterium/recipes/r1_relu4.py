@@ -59,7 +59,8 @@ def run(key: jax.Array, fast: bool) -> Outcome:
         {
             "functions": lambda ax: interval_band(
                 grid, {"exact, 2 sd": (exact.mean - 2 * exact.sd, exact.mean + 2 * exact.sd)},
-                mean=exact.mean, functions=functions, data=(x, y), title="At the mean weights of each seed", ax=ax,
+                mean=exact.mean, functions=functions, data=(x, y), ax=ax,
+                title="At the mean weights of each seed",
             ),
             "bounds": lambda ax: training_curve(
                 {"bounds": curves}, reference={"log evidence": exact.log_evidence}, smooth=20,

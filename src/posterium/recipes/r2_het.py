@@ -43,7 +43,7 @@ def run(key: jax.Array, fast: bool) -> Outcome:
         {
             "beats_any_single_noise": scores["nll"] <= one_noise() - 0.2,
             "cover90_between_0.88_and_0.99": 0.88 <= scores["cover90"] <= 0.99,
-            "noisiest_cluster_has_most_noise": max(noise, key=lambda ends: noise[ends]) == clusters.NOISY,
+            "noisiest_cluster_has_most_noise": noise[clusters.NOISY] == max(noise.values()),
         },
         {
             "band": lambda ax: regression_band(
