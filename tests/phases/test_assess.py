@@ -157,6 +157,30 @@ def test_a_bound_that_is_not_finite_fails():
     assert "-inf over 16 draws" in verdict.reasons[0]
 
 
+def test_a_bound_far_below_what_importance_weights_find_is_warned_of_where_k_hat_is_silent():
+    record = {"elbo": -20.0, "importance": -16.5, "k_hat": 0.4}
+    verdict = Assess(64).judge({name: np.array([value]) for name, value in record.items()}, None)
+    assert verdict.status == "warned"
+    assert "3.5 nats below the log evidence" in verdict.reasons[0]
+    near = {name: np.array([value]) for name, value in {**record, "elbo": -18.0}.items()}
+    assert Assess(64).judge(near, None).status == "ok"
+
+
+def test_importance_weights_lie_between_the_bound_and_the_evidence_on_average():
+    with jax.enable_x64(True):
+        data, q = trees.cast(DATA, np.dtype(float)), guide(sd=0.1)
+
+        @jax.jit
+        def run(key):
+            phase = Assess(64)
+            state = phase.init(key, MODEL, data, q)
+            return phase.step(key, state, MODEL, Batch(data, None, data, True))[1]
+
+        found = trees.to_numpy(jax.lax.map(run, jax.random.split(KEY, 400)))
+    error = found["importance"].std() / 20
+    assert found["elbo"].mean() + 0.1 < found["importance"].mean() < log_evidence() + 4 * error
+
+
 def test_members_are_assessed_each_by_its_own_model(tmp_path):
     model = Model(MLP(hidden=(3,)), Normal(), Gaussian(learn(0.5)))
     method = Ensemble(VI(steps=40, learning_rate=0.05, assess=60), 2)

@@ -32,6 +32,11 @@ EFFORT = 0.1
 K_OK = 0.7
 GAP_OK = 3.0
 """Nats that importance weights may find between the bound and the log evidence."""
+CLOSER = (
+    "Score predictions on rows held out; try a richer family, more steps, or a sampler such as "
+    "NUTS."
+)
+"""What to try after a fit that is far from the posterior."""
 
 
 @struct
@@ -131,22 +136,20 @@ class Assess(Phase):
             advice = "Lower the learning rate, standardise inputs and target, or cap the scale."
             return Verdict("failed", (reason,), (advice,))
         gap = info["importance"][-1] - elbo
-        if not (k > K_OK or gap > GAP_OK):
-            return Verdict()
-        reason = (
-            f"k-hat is {k:.2f}, above {K_OK}: the posterior has mass where the fitted distribution "
-            "has little. With many weights that is nearly always so; predictions may still be good."
-        )
-        if not k > K_OK:
+        if k > K_OK:
+            reason = (
+                f"k-hat is {k:.2f}, above {K_OK}: the posterior has mass where the fitted "
+                "distribution has little. With many weights that is nearly always so; predictions "
+                "may still be good."
+            )
+        elif gap > GAP_OK:
             reason = (
                 f"The bound is {gap:.1f} nats below the log evidence, by importance weights: the "
                 "fitted distribution is not close to the posterior."
             )
-        advice = (
-            "Score predictions on rows held out; try a richer family, more steps, or a sampler "
-            "such as NUTS."
-        )
-        return Verdict("warned", (reason,), (advice,))
+        else:
+            return Verdict()
+        return Verdict("warned", (reason,), (CLOSER,))
 
 
 def assessment(draws: int, data: Data | Stream) -> Assess:
