@@ -92,6 +92,12 @@ def check(model: Model, method: Any, name: str) -> None:
             f"{name} expects a method itself, Exact() or Laplace(), whose search for weights "
             f"it can hold; got {inner}. Put it inside, as in {inner}({name}(...))."
         )
+    if getattr(method, "tunes_itself", False):
+        inner = type(method).__name__
+        raise ValueError(
+            f"{name} expects a method whose evidence can be moved along hyper-parameters; {inner} "
+            f"decides on them by itself. Use {inner} as it is."
+        )
 
 
 def settled(method: Any) -> Any:

@@ -44,11 +44,11 @@ class PBP:
     """A Gaussian with independent weights, by probabilistic back-propagation: no learning rate.
 
     For an `MLP` with relu (or without hidden layers) and one output, `Gaussian` noise, and a
-    `Normal` prior; its fan-in scaling is the division by the root of the inputs of the paper. Free
-    hyper-parameters, the noise sd and one precision for all weights, get Gamma beliefs about noise
-    precision and prior precision, with means 1 / sd^2 and precision as given, or for the latter as
-    its own `Gamma` prior says; the model is returned with sd^2 and 1 / precision at their means. `GaussianPrior` with independent weights
-    goes on from an earlier fit.
+    `Normal` prior; its fan-in scaling is the paper's division by the root of the inputs. Free
+    hyper-parameters, the noise sd and one precision for all weights, get Gamma beliefs: about the
+    noise precision with mean 1 / sd^2, about the prior precision with the value given as mean, or
+    as a `Gamma` prior of its own says. The model is returned with sd^2 and 1 / precision at their
+    means. A `GaussianPrior` with independent weights goes on from an earlier fit.
 
     The log evidence is the sum of log Z over the first pass, log p(y_i | y_1, ..., y_i-1) in the
     order taken. Later passes take each row in again, as the paper does: they improve the means, and
@@ -99,7 +99,9 @@ def _check(model: Model) -> None:
         )
     _check_prior(model.prior)
     noises, precisions = hyper.learned(model.likelihood), hyper.learned(model.prior)
-    mine = [h.prior is None or (isinstance(h.prior, Gamma) and h.prior.shape > 1) for h in precisions]
+    mine = [
+        h.prior is None or (isinstance(h.prior, Gamma) and h.prior.shape > 1) for h in precisions
+    ]
     if not all(mine) or any(h.prior is not None for h in noises):
         raise ValueError(
             "PBP expects a free noise sd without a prior of its own, and a free precision with "
@@ -114,11 +116,15 @@ def _check_prior(prior: Any) -> None:
             "PBP expects a Normal prior, or a GaussianPrior with independent weights; got "
             f"{type(prior).__name__}. Use IVON() or VI() for other priors."
         )
-    found = hyper.learned(prior)
-    if found and not (len(found) == 1 and found[0] is prior.precision and found[0].raw.size == 1):
+    found, precision = hyper.learned(prior), getattr(prior, "precision", 1.0)
+    if found and not (len(found) == 1 and found[0] is precision and np.size(found[0].raw) == 1):
         raise ValueError(
             "PBP expects fixed prior precisions, or one free number for all weights; got "
             f"{prior!r}. Use Normal(learn(1.0)), or fix them."
+        )
+    if not found and any(np.any(np.asarray(leaf) <= 0) for leaf in jax.tree.leaves(precision)):
+        raise ValueError(
+            f"PBP expects prior precisions above 0, since it starts at the prior; got {prior!r}."
         )
 
 
@@ -194,37 +200,20 @@ class Filtering(Phase):
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Filtered:
         weights = model.network.init(key, data.x) if start is None else as_weights(start)
         weights = trees.cast(weights, data.weight.dtype)
-        shape, noise, prior = jnp.asarray(self.settings.shape, data.weight.dtype), None, None
-        if hyper.learned(model.likelihood):
-            sd = jnp.reshape(hyper.value(model.likelihood.scale), ())
-            noise = GammaPrecision(shape, shape * sd**2)
-        precision = model.prior.precision_of(weights.params)
-        free = bool(hyper.learned(model.prior))
-        if free:
-            belief = self._prior_belief(model)
-            rate = 1 / (belief.variance() * jnp.reshape(model.prior.precision.value, ()))
-            precision = jax.tree.map(lambda a: a * rate, precision)
-        variance = jax.tree.map(jnp.reciprocal, precision)
+        noise, belief = noise_belief(model, self.settings), prior_belief(model, self.settings)
+        variance = _variances(model, weights.params, belief)
         mean = weights.params if start is not None else _means(key, model.prior, variance)
-        if free:
-            root = jnp.sqrt(scale_of(model, mean))
-            prior = PriorSites.of(belief, trees.vector(mean) * root)
+        prior = None
+        if belief is not None:
+            prior = PriorSites.of(belief, trees.vector(mean) * jnp.sqrt(scale_of(model, mean)))
         zero = jnp.zeros((), data.weight.dtype)
         return Filtered(weights, mean, variance, noise, prior, zero, jnp.zeros((), jnp.int32))
-
-    def _prior_belief(self, model: Model) -> GammaPrecision:
-        """Return the belief about the common precision of the weights at the start."""
-        free, shape = model.prior.precision, self.settings.shape
-        if free.prior is not None:
-            return GammaPrecision(free.prior.shape, free.prior.rate)
-        given = jnp.reshape(free.value, ())
-        return GammaPrecision(jnp.asarray(shape, given.dtype), shape / given)
 
     def step(
         self, key: jax.Array, state: Filtered, model: Model, batch: Batch
     ) -> tuple[Filtered, Info]:
         part = batch.part
-        known = None if state.noise is not None else hyper.value(model.likelihood.scale) ** 2
+        known = jnp.reshape(hyper.value(model.likelihood.scale), ()) ** 2
 
         def row(beliefs: Any, one: tuple[jax.Array, ...]) -> tuple[Any, Any]:
             return take_in(beliefs, *one, known=known)
@@ -284,10 +273,38 @@ class Filtering(Phase):
         return verdict
 
 
+def noise_belief(model: Model, settings: PBP) -> GammaPrecision | None:
+    """Return the belief about the noise precision at the start; None where it is known."""
+    if not hyper.learned(model.likelihood):
+        return None
+    variance = jnp.reshape(model.likelihood.scale.value, ()) ** 2
+    shape = jnp.asarray(settings.shape, variance.dtype)
+    return GammaPrecision(shape, shape * variance)
+
+
+def prior_belief(model: Model, settings: PBP) -> GammaPrecision | None:
+    """Return the belief about the common precision of the weights; None where it is known."""
+    if not hyper.learned(model.prior):
+        return None
+    free = model.prior.precision
+    if free.prior is not None:
+        return GammaPrecision(free.prior.shape, free.prior.rate)
+    given = jnp.reshape(free.value, ())
+    shape = jnp.asarray(settings.shape, given.dtype)
+    return GammaPrecision(shape, shape / given)
+
+
 def scale_of(model: Model, params: Any) -> jax.Array:
     """Return what the common precision of the prior is multiplied by for each weight, (p,)."""
     precision = trees.vector(model.prior.precision_of(params))
     return precision / jnp.reshape(hyper.value(model.prior.precision), ())
+
+
+def _variances(model: Model, params: Any, belief: GammaPrecision | None) -> Any:
+    """Return the variances of the prior, for a belief about its precision their mean."""
+    if belief is None:
+        return jax.tree.map(jnp.reciprocal, model.prior.precision_of(params))
+    return trees.ravel(params)[1](belief.variance() / scale_of(model, params))
 
 
 def _means(key: jax.Array, prior: Any, variance: Any) -> Any:

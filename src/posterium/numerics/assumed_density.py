@@ -50,9 +50,7 @@ class GammaPrecision:
         ratio = jnp.exp(two - one) * (self.shape + 1) / self.rate
         shape, rate = mean / (ratio - mean), 1 / (ratio - mean)
         good = jnp.isfinite(shape) & jnp.isfinite(rate) & (shape > 1) & (rate > 0)
-        return GammaPrecision(
-            jnp.where(good, shape, self.shape), jnp.where(good, rate, self.rate)
-        )
+        return GammaPrecision(jnp.where(good, shape, self.shape), jnp.where(good, rate, self.rate))
 
 
 def moved(
