@@ -79,6 +79,8 @@ _HOME = {
     "NUTS": "methods.nuts",
     "HMC": "methods.hmc",
     "VI": "methods.vi",
+    "IVON": "methods.ivon",
+    "PBP": "methods.pbp",
     "KLSchedule": "phases.ascent",
     "Renyi": "phases.objectives",
     "BlackBoxAlpha": "phases.objectives",

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from posterium import (
+    IVON,
     MAP,
     MLE,
     MLP,
+    PBP,
     VI,
     Bernoulli,
     Categorical,
@@ -148,6 +150,19 @@ METHODS: dict[str, MethodCase] = {
         full,
         0.02,
         0.02,
+    ),
+    "ivon": MethodCase(
+        IVON(1500, 0.3, estimator="sigma_points", betas=(0.9, 0.99), assess=0),
+        ("IVON",),
+        factorised,
+        0.02,
+        0.02,
+    ),
+    "pbp": MethodCase(
+        PBP(epochs=3),
+        ("PBP",),
+        model=Model(MLP(hidden=()), Normal(learn(PRECISION), "none"), Gaussian(learn(NOISE))),
+        known=False,
     ),
     "nuts": MethodCase(NUTS(warmup=200, draws=1000), ("NUTS",), full, **MONTE_CARLO),
     "hmc": MethodCase(HMC(warmup=200, draws=1000), ("HMC",), full, **MONTE_CARLO),

@@ -23,9 +23,11 @@ from posterium.combinators.subset import Subset
 from posterium.driver.protocol import Method
 from posterium.methods.exact import Exact
 from posterium.methods.hmc import HMC
+from posterium.methods.ivon import IVON
 from posterium.methods.laplace import Laplace
 from posterium.methods.map import MAP
 from posterium.methods.nuts import NUTS
+from posterium.methods.pbp import PBP
 from posterium.methods.vi import VI
 from posterium.model.features import Affine, Linear
 from posterium.model.hyper import is_learned, learn, value
@@ -73,6 +75,8 @@ class Entry:
     hidden
         Widths of the hidden layers of the default network; None for a model that is linear in
         its weights.
+    activation
+        That of the default network.
     """
 
     summary: str
@@ -82,6 +86,7 @@ class Entry:
     sampled: bool = False
     precision: Callable[[], Any] = lambda: 1.0
     hidden: tuple[int, ...] | None = SHALLOW
+    activation: str = "silu"
 
 
 def weak() -> float:
@@ -124,6 +129,11 @@ def _last_layer(rows: int) -> Subset:
 def _starts(rows: int) -> Ensemble:
     """Return modes for chains to start from."""
     return Ensemble(MAP(steps=2000, batch_size=64 if rows <= SMALL else 256, warmup=0.05), 4)
+
+
+def _ivon(rows: int) -> IVON:
+    small = rows <= SMALL
+    return IVON(steps=20_000 if small else 30_000, batch_size=64 if small else 256)
 
 
 def _vi(rows: int) -> VI:
@@ -194,6 +204,20 @@ ENTRIES: dict[str, Entry] = {
         _vi,
         noise=gaussian,
         precision=tuned,
+    ),
+    "ivon": Entry(
+        "the same Gaussian as vi, by natural gradients (IVON)",
+        _ivon,
+        noise=_learned_noise,
+        precision=tuned,
+    ),
+    "pbp": Entry(
+        "probabilistic back-propagation: rows taken in one by one, no learning rate",
+        lambda rows: PBP(),
+        tasks=("regression",),
+        noise=_learned_noise,
+        precision=tuned,
+        activation="relu",
     ),
     "hmc": Entry(
         "draws from the posterior by Hamiltonian Monte Carlo, four chains",
@@ -283,11 +307,12 @@ def _entry_like(method: Method) -> Entry:
     """
     kinds = _kinds(method)
     for kind, name in (
-        (Exact, "exact"), (NUTS, "nuts"), (HMC, "hmc"), (VI, "vi"), (Laplace, "laplace"),
+        (Exact, "exact"), (NUTS, "nuts"), (HMC, "hmc"), (VI, "vi"),
+        (IVON, "ivon"), (PBP, "pbp"), (Laplace, "laplace"),
     ):  # fmt: skip
         if kind in kinds:
             entry = ENTRIES[name]
-            decided = Evidence in kinds or kind is VI
+            decided = Evidence in kinds or kind in (VI, IVON, PBP)
             return replace(entry, precision=tuned if decided else lambda: 1.0)
     return ENTRIES["map"]
 
@@ -299,7 +324,7 @@ def _kinds(method: Any) -> set[type]:
 
 
 NETWORKS: dict[str, Callable[[Entry, int], Any]] = {
-    "mlp": lambda entry, outputs: MLP(outputs, entry.hidden or SHALLOW, "silu"),
+    "mlp": lambda entry, outputs: MLP(outputs, entry.hidden or SHALLOW, entry.activation),
     "linear": lambda entry, outputs: Linear(Affine(), outputs),
 }
 
