@@ -208,14 +208,14 @@ ENTRIES: dict[str, Entry] = {
     "ivon": Entry(
         "the same Gaussian as vi, by natural gradients (IVON)",
         _ivon,
-        noise=_learned_noise,
+        noise=gaussian,
         precision=tuned,
     ),
     "pbp": Entry(
         "probabilistic back-propagation: rows taken in one by one, no learning rate",
         lambda rows: PBP(),
         tasks=("regression",),
-        noise=_learned_noise,
+        noise=gaussian,
         precision=tuned,
         activation="relu",
     ),
