@@ -32,10 +32,13 @@ def grouped_moons(
     """
     rng = np.random.default_rng(seed)
     angles = turn * rng.standard_normal(groups)
-    parts = [[_moons(rng, count, angle, g) for g, angle in enumerate(angles)]
-             for count in (rows, held_out)]  # fmt: skip
-    fitted, scored = (tuple(map(np.concatenate, zip(*part, strict=True))) for part in parts)
-    return fitted, scored
+
+    def draw(count: int) -> Pair:
+        parts = [_moons(rng, count, angle, group) for group, angle in enumerate(angles)]
+        x, y = zip(*parts, strict=True)
+        return np.concatenate(x), np.concatenate(y)
+
+    return draw(rows), draw(held_out)
 
 
 def _moons(rng: np.random.Generator, rows: int, angle: float, group: int) -> Pair:

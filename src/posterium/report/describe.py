@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from posterium._struct import brief
 from posterium.combinators.catalogue import ENTRIES
 from posterium.model.features import Linear
 from posterium.model.hyper import is_learned, value
@@ -81,7 +82,7 @@ def prior(record: Any) -> str:
         return (
             f"independent Gaussian weights of mean 0, precision {_value(record.precision)}{scaling}"
         )
-    return type(record).__name__
+    return brief(record)
 
 
 def likelihood(record: Any, subject: Subject) -> str:
