@@ -241,7 +241,7 @@ class LinearCurvature:
     def _noise(self, model: Model) -> jax.Array:
         return jnp.broadcast_to(hyper.value(model.likelihood.scale), (self.outputs,))
 
-    def _problem(self, model: Model) -> tuple[jax.Array, ...]:
+    def _problem(self, model: Model) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         """Return by output: features (r, m), targets, prior precisions and noise sds.
 
         Under a correlated prior they are those of the offset u.
@@ -258,8 +258,8 @@ class LinearCurvature:
 
     def log_evidence(self, model: Model) -> jax.Array:
         """Return log p(y) in nats, hyper-priors included, differentiable in the model's leaves."""
-        each = jax.vmap(lambda *one: regression.log_evidence(*one, self.count))
-        return jnp.sum(each(*self._problem(model))) + hyper.log_prior(model)
+        each = jax.vmap(regression.log_evidence, in_axes=(0, 0, 0, 0, None))
+        return jnp.sum(each(*self._problem(model), self.count)) + hyper.log_prior(model)
 
     def covariance(self, model: Model) -> Covariance:
         """Return the covariance of the weights at the hyper-parameters of a model."""
