@@ -7,7 +7,7 @@ import numpy as np
 import posterium as ps
 from posterium.datasets.reference import four_clusters
 
-EPOCHS, FEWER = 2000, 1000
+EPOCHS = 2000
 NOISE = {(-4.1, -2.0): 0.01, (-1.2, 0.0): 0.25, (0.5, 1.9): 0.05, (4.0, 6.0): 0.01}
 """Noise sd of each cluster, by the range of x it is in."""
 NOISY = (-1.2, 0.0)
@@ -22,10 +22,10 @@ def network(likelihood: Any) -> ps.Model:
     return ps.Model(body, ps.Normal(1.0, scaling="none"), likelihood)
 
 
-def svi(epochs: int = EPOCHS, **changes: Any) -> ps.VI:
+def svi(**changes: Any) -> ps.VI:
     """Return R2's settings of mean-field SVI, with some of them changed."""
     settings = {
-        "steps": epochs, "learning_rate": 1e-2, "schedule": "constant", "estimator": "local",
+        "steps": EPOCHS, "learning_rate": 1e-2, "schedule": "constant", "estimator": "local",
         "init_scale": 1e-4, "max_scale": 2.0, "means": 8e-3, "kl_schedule": ps.KLSchedule(),
     }  # fmt: skip
     return ps.VI(**(settings | changes))

@@ -11,7 +11,8 @@ from posterium.recipes import relu4
 from posterium.recipes.runner import Outcome, recipe
 
 SUMMARY = "VI of a four-weight ReLU network from 20 seeds: local optima below the exact evidence"
-PRECISION, SEEDS = 0.1, 20
+PRECISION, SEEDS, FAR = 0.1, 20, 3.0
+"""Prior precision, seeds, and how far apart functions of different optima are somewhere."""
 
 
 def at_mean_weights(result: ps.Fit, x: np.ndarray) -> np.ndarray:
@@ -19,6 +20,19 @@ def at_mean_weights(result: ps.Fit, x: np.ndarray) -> np.ndarray:
     hidden, last = result.posterior.parts.mode().params["layers"]
     inside = np.maximum(hidden["kernel"][:, 0] * x[:, 0] + hidden["bias"], 0)
     return last["kernel"][:, 0] * inside + last["bias"]
+
+
+def alike(functions: np.ndarray, far: float) -> list[list[int]]:
+    """Return the numbers of functions (s, m) in groups, each nowhere far from the first of it."""
+    groups: list[list[int]] = []
+    for number, function in enumerate(functions):
+        for group in groups:
+            if np.abs(function - functions[group[0]]).max() <= far:
+                group.append(number)
+                break
+        else:
+            groups.append([number])
+    return groups
 
 
 @recipe("R1.relu4", SUMMARY, fast="20 draws a step instead of 100")
@@ -36,25 +50,21 @@ def run(key: jax.Array, fast: bool) -> Outcome:
     curves = result.info["ascent"]["elbo"]
     bounds, errors = (result.info["assess"][name][-1] for name in ("elbo", "elbo_se"))
     functions = at_mean_weights(result, grid)
-    slope = np.abs(np.diff(functions))
-    left = slope[:, 0] > slope[:, -1]
-    between = np.abs(functions[left].mean(0) - functions[~left].mean(0)).max()
-    within = max(functions[side].std(0).max() for side in (left, ~left))
+    ends = alike(functions, FAR)
     return Outcome(
         {
             "log_evidence": exact.log_evidence,
             "bounds": np.sort(bounds),
-            "bends_to_the_left": left.sum(),
-            "exact_share_to_the_left": exact.left,
-            "largest_gap_between_both": between,
-            "largest_sd_within_one": within,
+            "seeds_by_optimum": [len(group) for group in ends],
+            "best_bound_by_optimum": [bounds[group].max() for group in ends],
+            "exact_share_that_bends_to_the_left": exact.left,
             "verdict": str(result.verdict),
         },
         {
             "every_bound_below_the_evidence": bool(
                 np.all(bounds <= exact.log_evidence - 4 * errors)
             ),
-            "two_optima": 0 < left.sum() < SEEDS and between > 4 * within,
+            "at_least_two_optima": len(ends) >= 2,
         },
         {
             "functions": lambda ax: interval_band(

@@ -17,13 +17,13 @@ SUMMARY = "SVI with one noise sd from 1e-2, fixed and inferred, on a curve with 
 START = 1e-2
 
 
-@recipe("R2.hom", SUMMARY, fast="1,000 epochs instead of 2,000")
+@recipe("R2.hom", SUMMARY, fast="nothing")
 def run(key: jax.Array, fast: bool) -> Outcome:
     """Fit both, and hold the inferred noise against residuals, and the noise in all rows.
 
     The bound is level in a free noise where its square is the mean of E[(y - f)^2] over the rows.
     """
-    method = clusters.svi(clusters.FEWER if fast else clusters.EPOCHS, clip=1.0)
+    method = clusters.svi(clip=1.0)
     x, y = clusters.test_set()
     rows = clusters.data()
     pooled = np.sqrt(np.mean((rows.y - np.cos(rows.x)) ** 2))
