@@ -24,7 +24,7 @@ from posterium.posterior.posterior import GaussianPosterior
 
 ROOT = Path(__file__).parents[2]
 ANSWER = jax.random.key(2)
-TWICE = ("exact", "evidence", "vi", "laplace")
+TWICE = ("exact", "evidence", "vi full", "laplace")
 """Run as an ensemble of two as well: one of each kind, for time."""
 every = pytest.mark.parametrize("name", METHODS)
 
