@@ -159,11 +159,17 @@ class Ascent(Phase):
         updates, memory = self._steps().update(slope, state.optimiser, state.moving)
         moving = optax.apply_updates(state.moving, updates)
         info = {"objective": -value, **terms, "kl_weight": kl_weight}
-        at_mean = self.member(state.moving, state.weights).mode()
-        _, statistics = model.network.apply(at_mean, batch.part.x, train=True)
-        weights = replace(state.weights, state=statistics)
         averaged = self._averaged(state, moving)
+        weights = self._after(state, model, batch.part)
         return AscentState(weights, moving, memory, averaged, state.step + 1), info
+
+    def _after(self, state: AscentState, model: Model, part: Data) -> Weights:
+        """Return the weights with running statistics moved at the mean, where there are any."""
+        if state.weights.state is None:
+            return state.weights
+        at_mean = self.member(state.moving, state.weights).mode()
+        _, statistics = model.network.apply(at_mean, part.x, train=True)
+        return replace(state.weights, state=statistics)
 
     def member(self, moving: Any, weights: Weights) -> FamilyPosterior:
         """Return the member of the family at some coordinates."""
