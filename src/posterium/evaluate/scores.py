@@ -161,16 +161,17 @@ def regression_scores(predictive: RegressionPredictive, y: np.ndarray) -> dict[s
     interval = predictive.interval(0.9)
     if predictive.columns == 2:
         return _survival_scores(predictive, np.asarray(y), interval)
-    return {
+    found: dict[str, float | None] = {
         "rmse": rmse(predictive.mean, y).value,
         "nll": nll(predictive.log_prob(y)).value,
         "crps": average(predictive.crps(y)).value,
         "coverage_90": coverage(interval, y).value,
         "width_90": width(interval).value,
-    } | _quantile_scores(predictive, y)
+    }
+    return found | _quantile_scores(predictive, y)
 
 
-def _quantile_scores(predictive: RegressionPredictive, y: np.ndarray) -> dict[str, float]:
+def _quantile_scores(predictive: RegressionPredictive, y: np.ndarray) -> dict[str, float | None]:
     """Return the pinball loss averaged over the levels that were fitted; nothing without such."""
     if not predictive.levels:
         return {}

@@ -67,16 +67,7 @@ class TableSpec:
         judge.refuse_kind(table, column, "number")
         if self.event_name is None:
             return column.values
-        return np.column_stack([column.values, self._events(table)])
-
-    def _events(self, table: Table) -> np.ndarray:
-        """Return whether each row's event was seen, 1 or 0, (n,)."""
-        column = find(table, self.event_name, "Add the column of the event.")
-        judge.refuse_types(table, [column])
-        judge.refuse_missing(table, [column])
-        judge.refuse_text(table, [column])
-        judge.refuse_kind(table, column, "boolean")
-        return column.values
+        return np.column_stack([column.values, _events(table, self.event_name)])
 
     def refuse_misfit(self, table: Table, likelihood: Any) -> None:
         """Refuse targets that a likelihood does not take, with the first such cell."""
@@ -223,6 +214,16 @@ def _check_choices(
         )
     if both := [quote(name) for name in categorical if name in drop]:
         raise UserError(f"Categorical and to drop at once: {listing(both)}.", "Choose one.")
+
+
+def _events(table: Table, name: str) -> np.ndarray:
+    """Return whether each row's event was seen, 1 or 0, (n,)."""
+    column = find(table, name, "Add the column of the event.")
+    judge.refuse_types(table, [column])
+    judge.refuse_missing(table, [column])
+    judge.refuse_text(table, [column])
+    judge.refuse_kind(table, column, "boolean")
+    return column.values
 
 
 def _check_event(

@@ -10,7 +10,6 @@ from posterium.numerics.laws.gaussian_mixture import GaussianMixtureLaw
 from posterium.numerics.laws.quantiles import QuantilesLaw
 from posterium.numerics.laws.student_t import StudentTLaw
 from posterium.numerics.laws.weibull import WeibullLaw
-from posterium.posterior.components.base import Components
 from posterium.posterior.components.classes import ClassComponents
 from posterium.posterior.components.gaussian import GaussianComponents
 from posterium.posterior.components.laws import LawComponents
@@ -48,13 +47,12 @@ def outputs(likelihood: Any, width: int) -> int:
     return 1 if getattr(likelihood, "distribution", None) in PARTS else width
 
 
-def components(likelihood: Any, parts: list[np.ndarray]) -> Components | ClassComponents:
+def components(likelihood: Any, parts: list[np.ndarray]) -> Any:
     """Return the components of what a likelihood predicts, arrays (s, n, k) or (s, n, m)."""
     law = law_of(likelihood)
     if law is None:
-        return (ClassComponents if likelihood.task == "classification" else GaussianComponents)(
-            *parts
-        )
+        kind = ClassComponents if likelihood.task == "classification" else GaussianComponents
+        return kind(*parts)
     if likelihood.distribution in PARTS:
         parts = [part[:, :, None, :] for part in parts]
     elif law.wide:
