@@ -10,6 +10,7 @@ from scipy.stats import multivariate_normal
 from tests.numerics.families.cases import FAMILIES, GAUSSIAN, MEAN, SHAPES, each, moved
 
 from posterium.numerics import trees
+from posterium.numerics.precisions import precision
 from posterium.posterior.decode import decode
 from posterium.posterior.encode import encode
 
@@ -93,6 +94,17 @@ def test_the_density_and_its_slope_are_those_of_the_gaussian(name):
     np.testing.assert_allclose(slope, -np.linalg.solve(covariance, FAR - mean), rtol=1e-9)
 
 
+@each(GAUSSIAN)
+def test_as_a_prior_it_has_the_same_density(name):
+    family = FAMILIES[name]
+    with jax.enable_x64(True):
+        root = precision(trees.to_numpy(family.covariance(moved(family))))
+        told_of = jax.jit(lambda root, offset: (root.whiten(offset), root.log_det()))
+        z, log_det = jax.device_get(told_of(root, FAR - told(name)["mean"]))
+    found = 0.5 * (log_det - z @ z - 8 * np.log(2 * np.pi))
+    assert found == pytest.approx(told(name)["far"][0], abs=1e-9)
+
+
 @each(FAMILIES)
 def test_the_density_of_a_draw_is_the_same_by_its_noise(name):
     found = told(name)
@@ -126,7 +138,7 @@ def test_values_and_slopes_stay_finite_in_float32_from_minus_1e4_to_1e4(name):
     family = FAMILIES[name]
     raw = moved(family, mean=MEAN.astype(np.float32))
     flat, unravel = trees.ravel(raw)
-    z = told(name)["noise"].astype(np.float32)
+    z = jnp.asarray(told(name)["noise"], np.float32)
     alone, together = scattered(flat)
 
     def bound(flat, by_weights):

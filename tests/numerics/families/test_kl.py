@@ -29,6 +29,7 @@ PRIORS = {
     "spike and slab": SpikeAndSlab(spike=0.3, slab=2.0, share=0.4),
     "horseshoe": Horseshoe(0.5),
 }
+NAMES = [name for name in FAMILIES if name != "capped mean-field"]
 REACH = 12.0
 """Radius of the grid in sds; what is beyond has a mass of 1e-13 at most."""
 
@@ -102,13 +103,13 @@ def closed(family, raw):
 FEW = 20_000
 
 
-@each(FAMILIES)
+@each(NAMES)
 def test_the_density_integrates_to_one(name):
     assert told(name, FEW)[2].sum() == pytest.approx(1, abs=1e-9)
 
 
 @pytest.mark.parametrize("count", [FEW, pytest.param(10**6, marks=pytest.mark.slow)])
-@each(FAMILIES)
+@each(NAMES)
 def test_the_mean_of_the_log_ratio_over_draws_is_the_kl(name, count):
     on_grid, at_draws, mass, _ = told(name, count)
     error = at_draws.std(axis=0) / np.sqrt(count)
@@ -116,7 +117,7 @@ def test_the_mean_of_the_log_ratio_over_draws_is_the_kl(name, count):
     np.testing.assert_array_less(np.abs(at_draws.mean(axis=0) - mass @ on_grid), 4 * error)
 
 
-@each([name for name, family in FAMILIES.items() if hasattr(family, "entropy")])
+@each([name for name in NAMES if name != "flow"])
 def test_the_kl_by_formula_is_the_kl(name):
     on_grid, _, mass, formulas = told(name, FEW)
     expected = dict(zip(PRIORS, mass @ on_grid, strict=True))

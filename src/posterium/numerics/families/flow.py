@@ -169,7 +169,7 @@ class Flow(Family):
         return gaussian_log_prob(z, 2 * (log_det + jnp.sum(log_positive(raw.scale))))
 
 
-def _masks(couplings: Coupling) -> np.ndarray:
+def _masks(couplings: Coupling) -> jax.Array:
     """Return which weights each coupling keeps, not moves: (layers, q).
 
     Layers go through the binary digits of a weight's number, two a digit: both halves have a turn.
@@ -177,7 +177,7 @@ def _masks(couplings: Coupling) -> np.ndarray:
     layers, count = couplings.inward.shape[:2]
     layer, number = np.arange(layers)[:, None], np.arange(count)[None]
     digit = number >> (layer // 2 % (count - 1).bit_length()) & 1
-    return digit == layer % 2
+    return jnp.asarray(digit == layer % 2)
 
 
 def _forward(couplings: Coupling, z: jax.Array) -> tuple[jax.Array, jax.Array]:

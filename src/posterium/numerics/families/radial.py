@@ -3,8 +3,9 @@ r"""The radial family: a direction that is uniform, at a distance that does not 
 .. math:: w = m + \sigma \odot z, \qquad z = r \, \epsilon / \|\epsilon\|, \qquad
           r \sim |N(0, 1)|, \quad \epsilon \sim N(0, I)
 
-One radius an array of weights (Farquhar, Osborne and Gal 2020). A Gaussian's draws over D weights
-all lie at a distance of about sqrt(D) sd from the mean; here they are most probable at it.
+One radius an array of weights, so that a kernel and its bias have one each (Farquhar, Osborne and
+Gal 2020). A Gaussian's draws over D weights all lie at a distance of about sqrt(D) sd from the
+mean; here they are most probable at it.
 """
 
 import math
@@ -53,7 +54,7 @@ class Radial(Family):
         key, radius_key = jax.random.split(key)
         radii = random.normal(radius_key, (draws, len(sizes)), mean.dtype)
         rays = jnp.split(random.normal(key, (draws, mean.size), mean.dtype), _ends(raw), axis=1)
-        unit = [ray / jnp.linalg.norm(ray, axis=1, keepdims=True) for ray in rays]
+        unit = [ray / _length(ray)[:, None] for ray in rays]
         return jnp.concatenate([r[:, None] * u for r, u in zip(radii.T, unit, strict=True)], axis=1)
 
     def draw(self, raw: Any, z: jax.Array) -> jax.Array:
@@ -87,6 +88,11 @@ def _scale(raw: Any) -> jax.Array:
 def _ends(raw: Any) -> list[int]:
     """Return where every array but the last one ends in the vector of weights."""
     return np.cumsum([scale.size for scale in raw["scale"]])[:-1].tolist()
+
+
+def _length(rays: jax.Array) -> jax.Array:
+    """Return the lengths of rays (s, D); above 0, since a lone normal may be exactly 0."""
+    return jnp.maximum(jnp.linalg.norm(rays, axis=1), jnp.finfo(rays.dtype).tiny)
 
 
 def _log_density(z: jax.Array) -> jax.Array:
