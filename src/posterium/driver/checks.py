@@ -89,8 +89,10 @@ def _check_classes(model: Model, data: Data, outputs: int, likelihood: str) -> N
             f"{likelihood} expects class indices (n,) of an integer type; got {data.y.dtype} of "
             f"shape {data.y.shape}. Number the classes from 0."
         )
-    f = jax.ShapeDtypeStruct((1, outputs), np.float32)
-    classes = max(2, jax.eval_shape(model.likelihood.log_probs, f).shape[1])
+    classes = outputs
+    if outputs == 1:
+        f = jax.ShapeDtypeStruct((1, 1), np.float32)
+        classes = max(2, jax.eval_shape(model.likelihood.log_probs, f).shape[1])
     needed = model.likelihood.outputs(classes)
     low, high = int(np.min(data.y)), int(np.max(data.y))
     if needed != outputs or low < 0 or high >= classes:
