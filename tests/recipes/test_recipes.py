@@ -18,6 +18,12 @@ LONG = {
 WITH_FULL_LENGTH = {
     "R1.evidence": {"within_0.05_of_a_long_run"},
     "R3.advi": {"negative_bound_at_most_135"},
+    "R4.bands": {
+        *(f"learned_noise_covers_{part}" for part in ("train", "validation")),
+        *(f"fixed_noise_covers_less_than_0.5_of_{part}" for part in ("train", "validation")),
+        "learned_noise_within_5_percent",
+    },
+    "R4.bbb": {"rmse_train_at_most_0.36", "rmse_validation_at_most_0.36"},
     "R3.priors": {"pooling_beats_separate_by_2_errors", "pooling_beats_one_by_2_errors"},
 }
 

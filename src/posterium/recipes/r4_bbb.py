@@ -58,7 +58,11 @@ def run(key: jax.Array, fast: bool) -> Outcome:
             "kl": ascent["kl"][-100:].mean(),
             "verdict": str(result.verdict),
         },
-        {f"rmse_{name}_at_most_0.36": value <= 0.36 for name, value in rmse.items()},
+        {
+            **{f"rmse_{name}_at_most_0.36": None if fast else value <= 0.36
+               for name, value in rmse.items()},
+            "bound_rises": ascent["objective"][-100:].mean() > ascent["objective"][:100].mean(),
+        },
         {
             "bound": lambda ax: training_curve(
                 {"-ELBO a row": -ascent["objective"]}, smooth=20, log=True, xlabel="epoch", ax=ax,
