@@ -22,11 +22,12 @@ from posterium.model.hyper import learn
 from posterium.model.likelihoods.classes import Bernoulli
 from posterium.model.likelihoods.gaussian import Gaussian
 from posterium.model.model import Model
-from posterium.model.network import MLP
+from posterium.model.network import MLP, Functions
 from posterium.model.priors.normal import Flat, Normal
 from posterium.model.priors.scales import HalfCauchy
 from posterium.model.weights import Weights
 from posterium.numerics import trees
+from posterium.numerics.families.matrix_normal import MatrixNormal
 from posterium.phases.ascent import KLSchedule
 from posterium.phases.kl import closed_kl
 
@@ -383,3 +384,11 @@ class Cauchy(Flat):
 def test_settings_that_make_no_sense_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         VI(**settings).phases(MODEL, DATA)
+
+
+def test_matrices_are_split_where_the_network_keeps_its_outputs():
+    layout = (("*weight", "outputs first"),)
+    network = Functions(lambda key, x: {}, lambda params, x: x, layout=layout)
+    model = Model(network, Normal(), Gaussian())
+    assert VI(family="matrix_normal").phases(model, DATA)[0].family == MatrixNormal(layout)
+    assert VI(family="matrix_normal").phases(MODEL, DATA)[0].family == MatrixNormal()

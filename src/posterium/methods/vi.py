@@ -147,7 +147,7 @@ class VI:
             raise ValueError(f"assess must be 0, at least 2, or None; got {self.assess}.")
 
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
-        family, draws = self._family(), self._draws(data)
+        family, draws = self._family(model), self._draws(data)
         self._check_scale()
         if self.estimator in ROWWISE:
             refuse_rows_together(model.network, _inputs(data))
@@ -170,7 +170,7 @@ class VI:
         """Return the optimiser that these settings name."""
         return Optimiser(self.optimiser, self.learning_rate, self.schedule, self.clip, self.betas)
 
-    def _family(self) -> Family:
+    def _family(self, model: Model) -> Family:
         if isinstance(self.family, Family):
             found = self.family
         elif self.family in FAMILIES:
@@ -180,6 +180,8 @@ class VI:
                 f"family must be one of {', '.join(FAMILIES)}, or a family's record; got "
                 f"{self.family!r}."
             )
+        if isinstance(found, MatrixNormal) and not found.layout:
+            found = MatrixNormal(getattr(model.network, "layout", ()))
         if self.max_scale is None:
             return found
         if found != MeanField():
