@@ -56,7 +56,8 @@ def by_grid(likelihood, y):
 
         def log_joint(w):
             return (
-                jnp.sum(likelihood.log_prob(jnp.asarray(X) * w, jnp.asarray(y))) - 0.25 * w[0] ** 2
+                jnp.sum(likelihood.log_prob(jnp.asarray(X) * w[None], jnp.asarray(y)))
+                - 0.25 * w[0] ** 2
             )
 
         values = np.asarray(jax.vmap(log_joint)(jnp.asarray(GRID)))
