@@ -95,7 +95,7 @@ class IVON:
     hess_init: Any = 1.0
     betas: tuple[Any, Any] = (0.9, 0.999)
     clip: Any = None
-    hyper_learning_rate: Any = 1e-2
+    hyper_learning_rate: Any = 3e-2
     estimator: str = static(default="shared")
     assess: int | None = static(default=None)
 
