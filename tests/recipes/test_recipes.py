@@ -17,6 +17,7 @@ LONG = {
 }  # fmt: skip
 WITH_FULL_LENGTH = {
     "R1.evidence": {"within_0.05_of_a_long_run"},
+    "R2.svi": {"nll_at_most_-1.15_mean_field", "cover90_from_0.88_to_0.98_mean_field"},
     "R3.advi": {"negative_bound_at_most_135"},
     "R4.bands": {
         *(f"learned_noise_covers_{part}" for part in ("train", "validation")),

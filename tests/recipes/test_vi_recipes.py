@@ -95,7 +95,9 @@ def test_another_order_of_the_bound_has_another_optimum(monkeypatch):
 @pytest.mark.slow
 def test_a_schedule_that_rises_at_another_time_is_seen(monkeypatch):
     right = ps.KLSchedule
-    monkeypatch.setattr(r2_anneal.ps, "KLSchedule", lambda zero, full: right(zero, 2 * full))
+    monkeypatch.setattr(
+        r2_anneal.ps, "KLSchedule", lambda zero=0.05, full=0.05: right(zero, 2 * full)
+    )
     found = gates("R2.anneal")
     assert found["weights_as_by_hand"] is False
     assert found["objective_as_by_hand"] is False

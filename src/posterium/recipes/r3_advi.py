@@ -1,4 +1,8 @@
-"""R3.advi: automatic mean-field VI of a 2-5-5-1 network on two moons, from a standard normal."""
+"""R3.advi: automatic mean-field VI of a 2-5-5-1 network on two moons, from a standard normal.
+
+Optima differ by up to 4 nats (negative bounds of 131.6, 131.1 and 135.4 from three seeds), so the
+best of three starts is taken.
+"""
 
 from typing import Any
 
@@ -12,7 +16,7 @@ from posterium.plots.training import training_curve
 from posterium.recipes.runner import Outcome, recipe
 
 SUMMARY = "mean-field VI of a 2-5-5-1 tanh network without biases by 30,000 iterations"
-ITERATIONS, FEWER = 30_000, 6_000
+ITERATIONS, FEWER, STARTS = 30_000, 6_000, 3
 
 
 def network() -> ps.Model:
@@ -22,7 +26,15 @@ def network() -> ps.Model:
 
 
 def approximate(key: jax.Array, fast: bool) -> ps.Fit:
-    """Return the approximation: means and draws start at a standard normal, Adam's rate falls."""
+    """Return the best of three approximations whose means start at draws of a standard normal."""
+    keys = jax.random.split(key, STARTS)
+    return max(
+        (from_one_start(k, fast) for k in keys), key=lambda fit: fit.info["assess"]["elbo"][-1]
+    )
+
+
+def from_one_start(key: jax.Array, fast: bool) -> ps.Fit:
+    """Return one approximation; every sd starts at 1, and Adam's rate falls to 0."""
     model, ((x, y), _) = network(), scaled_moons()
     start_key, fit_key = jax.random.split(key)
     like = model.network.init(start_key, x).params
