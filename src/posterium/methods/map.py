@@ -5,13 +5,17 @@ r"""Maximum a posteriori and maximum likelihood: one best set of weights.
 
 from typing import Any, ClassVar
 
-from posterium._struct import static, struct
+from posterium._struct import brief, static, struct
 from posterium.driver.protocol import Phase
 from posterium.model import hyper
 from posterium.model.data import Data, Stream
 from posterium.model.model import Model
+from posterium.model.priors.base import INFINITY, ZERO, narrowing
 from posterium.phases.descent import Descent, Optimiser, check_settings
 from posterium.phases.polish import Polish
+
+BOUNDS = {ZERO: "InverseGamma, LogNormal or a floor", INFINITY: "Gamma, HalfNormal or LogNormal"}
+"""What keeps a hyper-parameter from either end."""
 
 
 @struct
@@ -19,8 +23,8 @@ class MAP:
     """The mode of the posterior, by stochastic gradients and, if asked, a polish.
 
     Free hyper-parameters of the likelihood (a learned noise scale) are optimised with the
-    weights. A free prior precision without a prior of its own is refused: the joint density is
-    unbounded in it. Restarts are an ensemble: `Ensemble(MAP(), 5)`.
+    weights. A free prior precision or scale is refused where nothing bounds the joint density as
+    the prior narrows to a point. Restarts are an ensemble: `Ensemble(MAP(), 5)`.
 
     Parameters
     ----------
@@ -112,10 +116,22 @@ def MLE(**settings: Any) -> MAP:
 
 
 def refuse_unbounded(model: Model) -> None:
-    """Refuse free hyper-parameters of the prior that have no prior of their own."""
+    """Refuse free hyper-parameters of the prior that no prior of their own holds back.
+
+    As a prior narrows to a point, its density there grows like a power, of as high an order as
+    there are weights. A prior of the hyper-parameter that falls faster than any power bounds it.
+    """
     if any(h.prior is None for h in hyper.learned(model.prior)):
         raise ValueError(
             "MAP expects a fixed prior precision, or a free one with a prior of its own; the joint "
             "density grows without bound in a free one. Use Evidence(Laplace()), Evidence(Exact()) "
             "or VI(), or fix the precision."
         )
+    for prior, name, end, free in narrowing(model.prior):
+        if end not in getattr(free.prior, "vanishes", (end,)):
+            raise ValueError(
+                f"MAP expects a prior of a free {name} that bounds the joint density, however many "
+                f"weights there are; that of {type(prior).__name__} is {brief(free.prior)}, under "
+                f"which the density of weights in the middle grows as the {name} goes to {end}. "
+                f"Use {BOUNDS[end]}, or VI() or NUTS(), which need no mode."
+            )

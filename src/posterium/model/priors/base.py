@@ -6,18 +6,21 @@ A prior is a record with `terms(params)` (log density of each array, in nats), `
 
 import abc
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from fnmatch import fnmatchcase
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from posterium._struct import fields, replace
-from posterium.model.hyper import is_learned, value
+from posterium.model.hyper import Learned, is_learned, learned, value
 from posterium.numerics import trees
 
 LOG_2PI = math.log(2 * math.pi)
+ZERO, INFINITY = "0", "infinity"
+"""The two ends that a positive number may run off to."""
 SCALINGS = ("fan_in", "fan_in_outputs_first", "none")
 
 INPUTS: dict[str, Callable[[tuple[int, ...]], tuple[int, ...]]] = {
@@ -175,6 +178,19 @@ def refuse_others(prior: Any, mine: Any, params: Any) -> None:
             f"A {type(prior).__name__} expects a network with the weights that it is over, {ours}; "
             f"got {theirs}. Fit the same network again."
         )
+
+
+def narrowing(prior: Any) -> Iterator[tuple[Any, str, str, Learned]]:
+    """Yield each free number that narrows a prior or a part of it to a point, and at which end.
+
+    As a part, a name, an end and the number. A prior says so by `narrows`, a dict of names and
+    ends; those with a floor never come to 0.
+    """
+    for part in jax.tree.leaves(prior, is_leaf=lambda node: hasattr(node, "narrows")):
+        for name, end in getattr(part, "narrows", {}).items():
+            for free in learned(getattr(part, name)):
+                if end != ZERO or not np.all(np.asarray(free.floor) > 0):
+                    yield part, name, end, free
 
 
 def laid_out(prior: Any, layout: Layout) -> Any:

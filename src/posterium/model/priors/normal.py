@@ -1,12 +1,12 @@
 """The normal prior with independent weights, and none at all."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from posterium._struct import static, struct
-from posterium.model.priors.base import LOG_2PI, Layout, Scaled, split, spread, total
+from posterium.model.priors.base import INFINITY, LOG_2PI, Layout, Scaled, split, spread, total
 
 
 @struct
@@ -59,6 +59,8 @@ class Normal(Scaled):
     precision: Any = 1.0
     scaling: str = static(default="fan_in")
     layout: Layout = static(default=())
+
+    narrows: ClassVar[dict[str, str]] = {"precision": INFINITY}
 
     def precision_of(self, params: Any) -> Any:
         each = spread(self.precision, params)

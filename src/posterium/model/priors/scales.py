@@ -1,17 +1,19 @@
 """Priors of positive numbers: of a noise sd, of the precision of weights, of a scale.
 
-Each is a record with `log_prob(value)`, by entries in nats, and `sample(key, shape)`.
+Each is a record with `log_prob(value)`, by entries in nats, and `sample(key, shape)`. `vanishes`
+names the ends, 0 or infinity, towards which its density falls faster than any power of the value:
+there it holds a mode back, however many weights draw it on.
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import gammaln
 
 from posterium._struct import struct
-from posterium.model.priors.base import LOG_2PI
+from posterium.model.priors.base import INFINITY, LOG_2PI, ZERO
 
 
 @struct
@@ -19,6 +21,8 @@ class HalfNormal:
     """Half-normal density of a positive scale, with the sd of the untruncated normal."""
 
     scale: Any = 1.0
+
+    vanishes: ClassVar[tuple[str, ...]] = (INFINITY,)
 
     def log_prob(self, value: jax.Array) -> jax.Array:
         """Return the log density in nats at a positive value."""
@@ -34,6 +38,8 @@ class HalfCauchy:
     """Half-Cauchy density of a positive scale; `scale` is its median."""
 
     scale: Any = 1.0
+
+    vanishes: ClassVar[tuple[str, ...]] = ()
 
     def log_prob(self, value: jax.Array) -> jax.Array:
         """Return the log density in nats at a positive value."""
@@ -55,6 +61,8 @@ class Gamma:
     shape: Any = 1.0
     rate: Any = 1.0
 
+    vanishes: ClassVar[tuple[str, ...]] = (INFINITY,)
+
     def log_prob(self, value: jax.Array) -> jax.Array:
         """Return the log density in nats at a positive value."""
         norm = self.shape * jnp.log(self.rate) - gammaln(self.shape)
@@ -72,6 +80,8 @@ class InverseGamma:
     shape: Any = 1.0
     scale: Any = 1.0
 
+    vanishes: ClassVar[tuple[str, ...]] = (ZERO,)
+
     def log_prob(self, value: jax.Array) -> jax.Array:
         """Return the log density in nats at a positive value."""
         norm = self.shape * jnp.log(self.scale) - gammaln(self.shape)
@@ -88,6 +98,8 @@ class LogNormal:
 
     median: Any = 1.0
     sd: Any = 1.0
+
+    vanishes: ClassVar[tuple[str, ...]] = (ZERO, INFINITY)
 
     def log_prob(self, value: jax.Array) -> jax.Array:
         """Return the log density in nats at a positive value."""

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from posterium._struct import static, struct
 from posterium.model.hyper import value
-from posterium.model.priors.base import LOG_2PI, Independent, Layout
+from posterium.model.priors.base import LOG_2PI, ZERO, Independent, Layout
 from posterium.numerics.exponential_integral import log_scaled_exp1
 
 LOG_HORSESHOE = -0.5 * math.log(2 * math.pi**3)
@@ -39,6 +39,8 @@ class SpikeAndSlab(Independent):
     share: Any = 0.5
     scaling: str = static(default="fan_in")
     layout: Layout = static(default=())
+
+    narrows: ClassVar[dict[str, str]] = {"spike": ZERO, "slab": ZERO}
 
     def log_density(self, w: jax.Array) -> jax.Array:
         share = jnp.asarray(self.share, w.dtype)
@@ -79,6 +81,7 @@ class Horseshoe(Independent):
     scaling: str = static(default="fan_in")
     layout: Layout = static(default=())
 
+    narrows: ClassVar[dict[str, str]] = {"scale": ZERO}
     smooth: ClassVar[bool] = False
 
     def log_density(self, w: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ from jax.scipy.special import gammaln
 
 from posterium._struct import static, struct
 from posterium.model.hyper import value
-from posterium.model.priors.base import Independent, Layout
+from posterium.model.priors.base import ZERO, Independent, Layout
 
 
 @struct
@@ -31,6 +31,7 @@ class LaplacePrior(Independent):
     scaling: str = static(default="fan_in")
     layout: Layout = static(default=())
 
+    narrows: ClassVar[dict[str, str]] = {"scale": ZERO}
     smooth: ClassVar[bool] = False
 
     def log_density(self, w: jax.Array) -> jax.Array:
@@ -64,6 +65,8 @@ class StudentTPrior(Independent):
     scale: Any = 1.0
     scaling: str = static(default="fan_in")
     layout: Layout = static(default=())
+
+    narrows: ClassVar[dict[str, str]] = {"scale": ZERO}
 
     def log_density(self, w: jax.Array) -> jax.Array:
         df, scale = jnp.asarray(value(self.df), w.dtype), value(self.scale)
