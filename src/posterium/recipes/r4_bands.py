@@ -1,7 +1,7 @@
 """R4.bands: the band of 90 % over rows fitted and held out, under a fixed and a learned noise.
 
 The source fixes a noise sd of 0.1 and draws the band of the functions alone; the noise of the data
-is 1.5, so it holds a fifth to a quarter of them. With the noise learned, and in the band, it is right.
+is 1.5, so it holds a fifth to a quarter of them. With the noise learned, and in it, it is right.
 """
 
 from typing import Any
