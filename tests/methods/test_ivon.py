@@ -221,10 +221,10 @@ def test_a_second_fit_of_equal_shapes_compiles_nothing_new():
 
 
 def test_a_bound_that_still_rises_is_warned_of_and_one_that_breaks_fails():
-    short = fit(KEY, MODEL, DATA, replace(EXACT, steps=400, learning_rate=1e-3))
+    short = fit(KEY, MODEL, DATA, replace(EXACT, steps=400, learning_rate=1e-3, clip=None))
     assert short.verdict.status == "warned"
     assert "rising" in short.verdict.reasons[0]
-    broken = replace(EXACT, steps=400, learning_rate=1e8, schedule="constant")
+    broken = replace(EXACT, steps=400, learning_rate=1e8, schedule="constant", clip=None)
     assert fit(KEY, MODEL, DATA, broken).verdict.status == "failed"
 
 

@@ -75,7 +75,9 @@ class IVON:
         Decay rates of the mean gradient and of the Hessian. The second is nearer 1 than Adam's:
         one draw tells little of a Hessian.
     clip
-        Largest move of a weight before it is multiplied by the rate; None for no limit.
+        Largest size of (g + delta m) / (h + delta), in weight units; None for no limit. With it, a
+        weight moves by at most learning_rate * (hess_init + delta) * clip a step. Without it,
+        weights of tables ran away at rates little above the default.
     hyper_learning_rate
         Highest rate of Adam for free hyper-parameters, on the bound per row.
     estimator
@@ -94,7 +96,7 @@ class IVON:
     samples: int = static(default=1)
     hess_init: Any = 1.0
     betas: tuple[Any, Any] = (0.9, 0.999)
-    clip: Any = None
+    clip: Any = 0.1
     hyper_learning_rate: Any = 3e-2
     estimator: str = static(default="shared")
     assess: int | None = static(default=None)
