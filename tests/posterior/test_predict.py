@@ -124,6 +124,34 @@ def test_the_variances_add_up_by_the_law_of_total_variance():
     assert np.allclose(said.sd**2, said.aleatoric_var + said.epistemic_var, rtol=1e-12)
 
 
+def over_components(said):
+    """Return what a predictive averages over draws, from its components in float64."""
+    blocks = list(said.components())
+    if hasattr(said, "probs"):
+        return [np.concatenate([block.probs() for block in blocks])]
+    return np.concatenate([np.stack(block.moments()) for block in blocks], axis=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [("samples", {"draws": 21}), ("mixture", {"draws": 51}), ("classes", {"how": "draws"})],
+)
+def test_averages_taken_without_keeping_draws_are_those_of_the_components(name, settings):
+    said = predict(KEY, FITS[name], X, **settings)
+    averages = [said.probs] if name == "classes" else [
+        said.mean, said.aleatoric_var, said.epistemic_var
+    ]  # fmt: skip
+    for mine, theirs in zip(averages, over_components(said), strict=True):
+        assert np.allclose(mine, theirs, rtol=2e-6, atol=2e-6)
+
+
+def test_draws_that_are_all_alike_have_no_epistemic_variance():
+    alike = jax.tree.map(lambda leaf: np.repeat(leaf[:, :1], 20, axis=1), MANY.posterior.draws)
+    alike = jax.tree.map(lambda leaf: np.repeat(leaf[:1], 2, axis=0), alike)
+    said = predict(KEY, fitted(Samples(alike), MANY.model), X, draws=37)
+    assert (said.epistemic_var == 0).all()
+
+
 def test_members_stand_in_their_order_each_with_its_own_noise():
     for draws in (None, 3, 6):
         (block,) = predict(KEY, MIXED, X[:4], draws=draws).components()

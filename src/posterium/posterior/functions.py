@@ -3,6 +3,7 @@
 Everything here is pure and works on one tile of rows.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -20,6 +21,7 @@ LINEAR_DRAWS = "linear draws"
 """The linearised network with drawn weights: functions that hold together over rows."""
 
 Parameters = tuple[jax.Array, ...]
+Describe = Callable[[Model, jax.Array], Parameters]
 """What a likelihood predicts: (mean, noise variance, function variance), (log probs, spread), or
 the parameters of another distribution."""
 
@@ -81,12 +83,16 @@ def in_closed_form(model: Model, how: str) -> bool:
     return how in ("probit", "bridge") or (how == "linear" and model.likelihood.linear_mean)
 
 
-def parameters(functions: tuple[Any, ...], x: jax.Array, how: str) -> Parameters:
-    """Return what the likelihood predicts under each function at inputs x: (s, n, k) arrays."""
-    if how == "draws":
-        return jax.vmap(lambda weights, model: _drawn(weights, model, x))(*functions)
-    if how == LINEAR_DRAWS:
-        return jax.vmap(lambda pair, model: _tangent(pair, model, x))(*functions)
+def parameters(
+    functions: tuple[Any, ...], x: jax.Array, how: str, describe: Describe | None = None
+) -> Parameters:
+    """Return what the likelihood predicts under each function at inputs x: (s, n, k) arrays.
+
+    Under functions drawn, `describe` says what of it: `described`, or `probabilities` alone.
+    """
+    if how in ("draws", LINEAR_DRAWS):
+        outputs, tell = _drawn if how == "draws" else _tangent, describe or described
+        return jax.vmap(lambda drawn, model: tell(model, outputs(drawn, model, x)))(*functions)
     if in_closed_form(functions[1], how):
         law = {"linear": _closed, "probit": _probit, "bridge": _bridge}[how]
         return jax.vmap(lambda part, model: law(part, model, x))(*functions[:2])
@@ -94,12 +100,13 @@ def parameters(functions: tuple[Any, ...], x: jax.Array, how: str) -> Parameters
     return tuple(leaf.reshape(-1, *leaf.shape[2:]) for leaf in found)
 
 
-def _drawn(weights: Any, model: Model, x: jax.Array) -> Parameters:
-    return _describe(model, model.network.apply(weights, x)[0])
+def _drawn(weights: Any, model: Model, x: jax.Array) -> jax.Array:
+    """Return the outputs of one draw of the network."""
+    return model.network.apply(weights, x)[0]
 
 
-def _tangent(pair: tuple[Any, Any], model: Model, x: jax.Array) -> Parameters:
-    """Predict by one draw of the network linearised at the mean: f(x; m) + J(x) (w - m)."""
+def _tangent(pair: tuple[Any, Any], model: Model, x: jax.Array) -> jax.Array:
+    """Return those of one draw of the network linearised at the mean: f(x; m) + J(x) (w - m)."""
     mean, weights = pair
     offset = jax.tree.map(jnp.subtract, weights.params, mean.params)
 
@@ -107,10 +114,16 @@ def _tangent(pair: tuple[Any, Any], model: Model, x: jax.Array) -> Parameters:
         return model.network.apply(replace(mean, params=params), x)[0]
 
     f, shift = jax.jvp(outputs, (mean.params,), (offset,))
-    return _describe(model, f + shift)
+    return f + shift
 
 
-def _describe(model: Model, f: jax.Array) -> Parameters:
+def probabilities(model: Model, f: jax.Array) -> Parameters:
+    """Return the class probabilities of one function, (n, c)."""
+    direct = getattr(model.likelihood, "probs", None)
+    return (jnp.exp(model.likelihood.log_probs(f)) if direct is None else direct(f),)
+
+
+def described(model: Model, f: jax.Array) -> Parameters:
     """Return the parameters of the predictive distribution of one function."""
     if model.likelihood.task == "classification":
         return model.likelihood.log_probs(f), jnp.zeros_like(f[:, :1])
@@ -131,7 +144,7 @@ def _by_rows(part: GaussianPosterior, model: Model, keys: jax.Array, x: jax.Arra
     root = (vectors * jnp.sqrt(jnp.maximum(values, 0))[:, None, :]) @ jnp.swapaxes(vectors, 1, 2)
     z = jax.vmap(lambda key: random.normal(key, mean.shape[1:], mean.dtype))(keys)
     f = mean[None] + jnp.einsum("nkl,sl->snk", root, z)
-    return jax.vmap(lambda f: _describe(model, f))(f)
+    return jax.vmap(lambda f: described(model, f))(f)
 
 
 def _closed(part: GaussianPosterior, model: Model, x: jax.Array) -> Parameters:

@@ -1,8 +1,7 @@
 """Predictions: from a fit and inputs to a predictive distribution, in bounded memory.
 
-Rows go through in tiles of 256 and draws in groups of 16, each tile the same way, so that a row's
-answer does not depend on its company; the byte budget decides only how much of the answer
-is held at a time.
+Rows go through in tiles, each the same way, so that a row's answer does not depend on its company;
+the byte budget decides only how much of the answer is held at a time.
 """
 
 import functools
@@ -17,7 +16,6 @@ import numpy as np
 
 from posterium._struct import bare, replace
 from posterium.model.data import as_inputs
-from posterium.model.model import Model
 from posterium.numerics import forks, trees
 from posterium.posterior.components import kinds
 from posterium.posterior.fit import Fit
@@ -29,18 +27,17 @@ from posterium.posterior.functions import (
     in_closed_form,
     is_affine,
     members,
-    prepare,
 )
-from posterium.posterior.functions import parameters as predicted
 from posterium.posterior.links import LINKED
 from posterium.posterior.posterior import GaussianPosterior, Mixture
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
+from posterium.posterior.tiles import TILE, averaged, collected, tiled
 
-TILE = 256
-GROUP = 16
 MAX_BYTES = 2**28
 BLOCK_BYTES = 2**25
 """Blocks no larger than this are the quickest: their memory is used again by the next one."""
+AVERAGED_ROWS = 2**15
+"""Rows whose averages over draws are taken at a time."""
 WIDE = 64
 """Outputs beyond which drawing weights is cheaper than the covariance of a row's outputs."""
 
@@ -164,12 +161,14 @@ def _predictive(
             block = _block(key, fit, x[start : start + rows], each, how)
             yield kinds.components(likelihood, block)
 
+    law = kinds.law_of(likelihood)
+    plain = how in ("draws", LINEAR_DRAWS) and law is None
+    averages = functools.partial(_averages, key, fit, x, each, how) if plain else None
     if classes:
         ordered = getattr(likelihood, "ordered", False)
-        return ClassPredictive(blocks, (len(x), outputs), ordered=ordered)
-    law = kinds.law_of(likelihood)
+        return ClassPredictive(blocks, (len(x), outputs), averages=averages, ordered=ordered)
     return RegressionPredictive(
-        blocks, (len(x), outputs), columns=law.columns if law else 1,
+        blocks, (len(x), outputs), averages=averages, columns=law.columns if law else 1,
         levels=getattr(likelihood, "levels", ()),
     )  # fmt: skip
 
@@ -201,7 +200,7 @@ def draws_each(fit: Fit, draws: int | None, how: str) -> int:
 
 def _shapes(fit: Fit, key: jax.Array, tile: Any, count: int, how: str) -> Parameters:
     """Return the shapes of what one tile of rows gives."""
-    run = functools.partial(_tiles, how=how, count=count)
+    run = functools.partial(collected, how=how, count=count)
     try:
         return jax.eval_shape(run, fit.posterior, fit.model, key, tile, jnp.int32(1))
     except (TypeError, ValueError) as error:
@@ -216,64 +215,34 @@ def _inputs(x: Any, fit: Fit) -> np.ndarray:
     return x.astype(fit.precision) if np.issubdtype(x.dtype, np.floating) else x
 
 
-@functools.partial(jax.jit, static_argnames=("how", "count"))
-def _tiles(
-    posterior: Any,
-    model: Model,
-    key: jax.Array,
-    tiles: jax.Array,
-    used: jax.Array,
-    *,
-    how: str,
-    count: int,
-) -> Parameters:
-    """Predict the first `used` of some tiles of rows, (t, 256, ...), under all draws.
-
-    The draws of each of m members come last, padded to whole groups: (t, 256, k, m, s).
-    """
-    each, size = members(posterior), count if how == "linear" else min(GROUP, count)
-    groups = math.ceil(count / size)
-
-    def drawn(group: jax.Array) -> tuple[Any, ...]:
-        index = group * size + jnp.arange(size)
-        return prepare(posterior, model, key, index, tiles[0], count=count, how=how)
-
-    def one(functions: tuple[Any, ...], tile: jax.Array) -> Parameters:
-        found = predicted(functions, tile, how)
-        split = (part.reshape(each, size, *part.shape[1:]) for part in found)
-        return tuple(jnp.moveaxis(part, (0, 1), (2, 3)) for part in split)
-
-    def fill(group: jax.Array, whole: Parameters) -> Parameters:
-        functions = drawn(group)
-        zero = jnp.zeros_like(group)
-
-        def body(i: jax.Array, whole: Parameters) -> Parameters:
-            at = (i, zero, zero, zero, group * size)
-            found = one(functions, tiles[i])
-            return tuple(
-                jax.lax.dynamic_update_slice(all_, part[None], at)
-                for all_, part in zip(whole, found, strict=True)
-            )
-
-        return jax.lax.fori_loop(0, used, body, whole)
-
-    shapes = jax.eval_shape(lambda: one(drawn(jnp.int32(0)), tiles[0]))
-    whole = [jnp.zeros((len(tiles), *s.shape[:3], groups * size), s.dtype) for s in shapes]
-    return jax.lax.fori_loop(0, jnp.int32(groups), fill, tuple(whole))
-
-
 def _block(key: jax.Array, fit: Fit, x: np.ndarray, count: int, how: str) -> list[np.ndarray]:
     """Return the predicted parameters of one block of rows under all draws, (s, n, k) each.
 
     In memory the draws of a row and output are side by side.
     """
-    used = max(1, math.ceil(len(x) / TILE))
-    held = 1 << (used - 1).bit_length()
-    tiles = np.zeros((held * TILE, *x.shape[1:]), x.dtype)
-    tiles[: len(x)] = x
-    tiles = tiles.reshape(held, TILE, *x.shape[1:])
-    with jax.enable_x64(fit.precision == "float64"):
-        found = _tiles(fit.posterior, fit.model, key, tiles, jnp.int32(used), how=how, count=count)
-    rows = (np.asarray(part).reshape(held * TILE, *part.shape[2:]) for part in found)
-    kept = (part[: len(x), :, :, :count] for part in rows)
+    found = _run(collected, key, fit, x, count, how)
+    kept = (part[: len(x), :, :, :count] for part in found)
     return [np.moveaxis(p.reshape(*p.shape[:2], p.shape[2] * count), -1, 0) for p in kept]
+
+
+def _averages(
+    key: jax.Array, fit: Fit, x: np.ndarray, count: int, how: str
+) -> tuple[np.ndarray, ...]:
+    """Return what is averaged over the draws of all rows, (n, k) arrays in float64."""
+    starts = range(0, max(len(x), 1), AVERAGED_ROWS)
+    blocks = (x[start : start + AVERAGED_ROWS] for start in starts)
+    found = [
+        [part[: len(block)] for part in _run(averaged, key, fit, block, count, how)]
+        for block in blocks
+    ]
+    return tuple(np.concatenate(parts).astype(np.float64) for parts in zip(*found, strict=True))
+
+
+def _run(
+    program: Any, key: jax.Array, fit: Fit, x: np.ndarray, count: int, how: str
+) -> list[np.ndarray]:
+    """Return what a program of `tiles` finds for some rows, padded rows included."""
+    tiles, used = tiled(x)
+    with jax.enable_x64(fit.precision == "float64"):
+        found = program(fit.posterior, fit.model, key, tiles, jnp.int32(used), how=how, count=count)
+    return [np.asarray(part).reshape(-1, *part.shape[2:]) for part in found]

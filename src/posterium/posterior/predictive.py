@@ -13,12 +13,14 @@ import numpy as np
 from scipy.special import entr
 
 from posterium.posterior.components.base import Components
-from posterium.posterior.components.classes import ClassComponents
+from posterium.posterior.components.classes import ClassComponents, refuse_sums
+from posterium.posterior.components.gaussian import refuse_unsound
 
 CACHE_BYTES = 2**28
 MAX_BYTES = 2**30
 WORK_BYTES = 2**21
 
+Averages = Callable[[], tuple[np.ndarray, ...]]
 C = TypeVar("C", Components, ClassComponents)
 Key = int | np.random.Generator | jax.Array
 
@@ -40,6 +42,9 @@ class Predictive(Generic[C]):
         rows, each time the same. Their size does not change a bit of any answer.
     shape
         Rows and outputs (n, k), or rows and classes (n, c).
+    averages
+        Called without arguments: gives what is averaged over draws, for all rows, by a way that
+        keeps no draw. None takes it from the components.
     cache_bytes
         Blocks are kept after the first pass when they take at most so many bytes; otherwise each
         question computes them again. 0 keeps none.
@@ -53,9 +58,11 @@ class Predictive(Generic[C]):
         blocks: Callable[[], Iterable[C]],
         shape: tuple[int, int],
         *,
+        averages: Averages | None = None,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
         self._blocks = blocks
+        self._averages = averages
         self._cache_bytes = cache_bytes
         self._kept: list[C] | None = None
         self.shape = shape
@@ -151,6 +158,7 @@ class RegressionPredictive(Predictive[Components]):
         blocks: Callable[[], Iterable[Components]],
         shape: tuple[int, int],
         *,
+        averages: Averages | None = None,
         squeeze: bool = False,
         columns: int = 1,
         levels: tuple[float, ...] = (),
@@ -158,12 +166,17 @@ class RegressionPredictive(Predictive[Components]):
     ) -> None:
         if squeeze and shape[1] != 1:
             raise ValueError(f"Expected one output to squeeze; got {shape[1]}. Use squeeze=False.")
-        super().__init__(blocks, shape, cache_bytes=cache_bytes)
+        super().__init__(blocks, shape, averages=averages, cache_bytes=cache_bytes)
         self._squeeze, self.columns, self.levels = squeeze, columns, levels
 
     @cached_property
-    def _moments(self) -> np.ndarray:
-        return self._reduce(lambda block: np.stack(block.moments()), axis=1)
+    def _moments(self) -> tuple[np.ndarray, ...]:
+        """Mean, aleatoric variance and epistemic variance, (n, k) each."""
+        if self._averages is None:
+            return tuple(self._reduce(lambda block: np.stack(block.moments()), axis=1))
+        found = self._averages()
+        refuse_unsound(found[0][None], (found[1] + found[2])[None])
+        return found
 
     @property
     def mean(self) -> np.ndarray:
@@ -275,8 +288,8 @@ class RegressionPredictive(Predictive[Components]):
     def squeezed(self) -> "RegressionPredictive":
         """Return the same predictive of one output, with arrays of shape (n,)."""
         return RegressionPredictive(
-            self.components, self.shape, squeeze=True, columns=self.columns, levels=self.levels,
-            cache_bytes=self._cache_bytes,
+            self.components, self.shape, averages=lambda: self._moments, squeeze=True,
+            columns=self.columns, levels=self.levels, cache_bytes=self._cache_bytes,
         )  # fmt: skip
 
     def affine(
@@ -296,9 +309,15 @@ class RegressionPredictive(Predictive[Components]):
                 )
         if (scale == 0).any():
             raise ValueError(f"Expected a scale other than 0; got {scale}.")
+
+        def moments() -> tuple[np.ndarray, ...]:
+            mean, aleatoric, epistemic = self._moments
+            return shift + scale * mean, scale**2 * aleatoric, scale**2 * epistemic
+
         return RegressionPredictive(
             lambda: (block.affine(shift, scale) for block in self.components()),
             self.shape,
+            averages=moments,
             squeeze=self._squeeze,
             columns=self.columns,
             levels=self.levels,
@@ -329,16 +348,22 @@ class ClassPredictive(Predictive[ClassComponents]):
         blocks: Callable[[], Iterable[ClassComponents]],
         shape: tuple[int, int],
         *,
+        averages: Averages | None = None,
         ordered: bool = False,
         cache_bytes: int = CACHE_BYTES,
     ) -> None:
-        super().__init__(blocks, shape, cache_bytes=cache_bytes)
+        super().__init__(blocks, shape, averages=averages, cache_bytes=cache_bytes)
         self.ordered = ordered
 
     @cached_property
     def probs(self) -> np.ndarray:
         """Class probabilities averaged over draws, (n, c)."""
-        return self._reduce(lambda block: block.probs())
+        if self._averages is None:
+            return self._reduce(lambda block: block.probs())
+        (probs,) = self._averages()
+        total = probs.sum(axis=1, keepdims=True)
+        refuse_sums(total.T)
+        return probs / total
 
     @property
     def label(self) -> np.ndarray:
@@ -351,14 +376,24 @@ class ClassPredictive(Predictive[ClassComponents]):
         return entr(self.probs).sum(axis=1)
 
     @cached_property
+    def _entropies(self) -> np.ndarray:
+        """Entropy of the averaged probabilities and averaged entropy of a draw's, (2, n)."""
+
+        def ask(block: ClassComponents) -> np.ndarray:
+            return np.stack([entr(block.probs()).sum(axis=1), block.expected_entropy()])
+
+        return self._reduce(ask, axis=1)
+
+    @property
     def aleatoric_entropy(self) -> np.ndarray:
         """Entropy of a draw averaged over draws, (n,): the part that more data leave."""
-        return self._reduce(lambda block: block.expected_entropy())
+        return self._entropies[1]
 
     @property
     def mutual_information(self) -> np.ndarray:
         """Entropy less its aleatoric part, (n,): the epistemic part; rounding below 0 is cut."""
-        return np.maximum(self.entropy - self.aleatoric_entropy, 0.0)
+        whole, aleatoric = self._entropies
+        return np.maximum(whole - aleatoric, 0.0)
 
     def log_prob(self, y: np.ndarray) -> np.ndarray:
         """Return the log probability of each row's class index, (n,), in nats."""

@@ -4,11 +4,11 @@ Every likelihood is a record with `outputs(targets)` (how many outputs the netwo
 `log_prob(f, y) -> (n,)`, `fisher(f) -> (n, k, k)` (expected), `sample(key, f)` and, by `task`,
 `moments(f)` for numbers or `log_probs(f)` for classes. Noise is in the unit of the target.
 
-Three members more are optional. `distribution` names the law of a numeric target and
-`parameters(f)` gives its parameters; without them a prediction is Gaussian with the moments.
-`units` says what may be done to a target's unit: ``"affine"`` (shift and scale, the default),
-``"scale"`` or ``"fixed"``. `support` says in words what a target may be, and `holds(y)` whether it
-is.
+Some members more are optional. `probs(f)` gives class probabilities quicker than by logarithms.
+`distribution` names the law of a numeric target and `parameters(f)` gives its parameters; without
+them a prediction is Gaussian with the moments. `units` says what may be done to a target's unit:
+``"affine"`` (shift and scale, the default), ``"scale"`` or ``"fixed"``. `support` says in words
+what a target may be, and `holds(y)` whether it is.
 """
 
 from typing import Any, ClassVar, Protocol

@@ -29,6 +29,10 @@ class Bernoulli:
         """Return the log probabilities of both classes, (n, 2), in nats."""
         return jax.nn.log_sigmoid(jnp.concatenate([-f, f], axis=-1))
 
+    def probs(self, f: jax.Array) -> jax.Array:
+        """Return the probabilities of both classes, (n, 2)."""
+        return jax.nn.sigmoid(jnp.concatenate([-f, f], axis=-1))
+
     def fisher(self, f: jax.Array) -> jax.Array:
         return diagonal(jax.nn.sigmoid(f) * jax.nn.sigmoid(-f))
 
@@ -52,6 +56,10 @@ class Categorical:
     def log_probs(self, f: jax.Array) -> jax.Array:
         """Return the log probabilities of all classes, (n, c), in nats."""
         return jax.nn.log_softmax(f, axis=-1)
+
+    def probs(self, f: jax.Array) -> jax.Array:
+        """Return the probabilities of all classes, (n, c)."""
+        return jax.nn.softmax(f, axis=-1)
 
     def fisher(self, f: jax.Array) -> jax.Array:
         p = jax.nn.softmax(f, axis=-1)

@@ -46,14 +46,7 @@ class ClassComponents:
         object.__setattr__(self, "log_probs", log_probs)
         spread = np.asarray(self.spread, np.float64)
         object.__setattr__(self, "spread", np.broadcast_to(spread, (*log_probs.shape[:2], 1)))
-        total = _over_classes(np.exp(part) for part in np.moveaxis(log_probs, 2, 0))
-        sound = np.abs(total - 1) <= 1e-3
-        if not sound.all():
-            raise ValueError(
-                "Expected log probabilities whose exponentials sum to 1 over the classes; "
-                f"{int((~sound).any(axis=0).sum())} of {log_probs.shape[1]} rows have another "
-                "sum or are not finite. Probabilities go in by ClassComponents.from_probs(p)."
-            )
+        refuse_sums(_over_classes(np.exp(part) for part in np.moveaxis(log_probs, 2, 0)))
 
     @classmethod
     def from_probs(cls, probs: np.ndarray) -> "ClassComponents":
@@ -127,3 +120,14 @@ class ClassComponents:
 def _over_classes(parts: Any) -> np.ndarray:
     """Add arrays one after another: an order that does not depend on their shape."""
     return functools.reduce(np.add, parts)
+
+
+def refuse_sums(total: np.ndarray) -> None:
+    """Refuse probabilities whose sums over the classes, (s, n), are not 1 within 1e-3."""
+    sound = np.abs(total - 1) <= 1e-3
+    if not sound.all():
+        raise ValueError(
+            "Expected log probabilities whose exponentials sum to 1 over the classes; "
+            f"{int((~sound).any(axis=0).sum())} of {total.shape[1]} rows have another "
+            "sum or are not finite. Probabilities go in by ClassComponents.from_probs(p)."
+        )

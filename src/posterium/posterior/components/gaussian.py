@@ -41,15 +41,7 @@ class GaussianComponents:
         for name in ("variance", "function_variance"):
             value = np.asarray(getattr(self, name), np.float64)
             object.__setattr__(self, name, np.broadcast_to(value, mean.shape))
-        total = self.variance + self.function_variance
-        sound = np.isfinite(mean) & np.isfinite(total) & (total > 0)
-        if not sound.all():
-            bad = int((~sound).any(axis=(0, 2)).sum())
-            raise ValueError(
-                "Expected finite means and positive, finite variances of every draw; "
-                f"{bad} of {mean.shape[1]} rows have others. Check the inputs of these rows and "
-                "the verdict of the fit."
-            )
+        refuse_unsound(mean, self.variance + self.function_variance)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -122,3 +114,14 @@ class GaussianComponents:
         """Return mean and sd as rows of mixtures, (n * k, s)."""
         mean, sd = draws_last(self.mean), draws_last(self._sd())
         return mean.reshape(-1, mean.shape[-1]), sd.reshape(-1, sd.shape[-1])
+
+
+def refuse_unsound(mean: np.ndarray, variance: np.ndarray) -> None:
+    """Refuse predictions (s, n, k) that are not finite, or whose total variance is not positive."""
+    sound = np.isfinite(mean) & np.isfinite(variance) & (variance > 0)
+    if not sound.all():
+        raise ValueError(
+            "Expected finite means and positive, finite variances of every draw; "
+            f"{int((~sound).any(axis=(0, 2)).sum())} of {mean.shape[1]} rows have others. Check "
+            "the inputs of these rows and the verdict of the fit."
+        )
