@@ -12,6 +12,9 @@ from posterium.numerics.covariances.base import ROWS, Covariance, Function, pull
 from posterium.numerics.kronecker import layout
 from posterium.numerics.taps import tap
 
+SUBSTITUTED = 512
+"""Rows of a triangle up to which it is inverted by substitution."""
+
 
 @struct
 class Diagonal(Covariance):
@@ -172,6 +175,18 @@ def from_precision(precision: jax.Array) -> Full:
 
     A matrix that is not positive definite gives NaN, which the caller must report.
     """
-    lower = jnp.linalg.cholesky(precision)
-    identity = jnp.eye(precision.shape[0], dtype=precision.dtype)
-    return Full(solve_triangular(lower, identity, lower=True, trans="T"))
+    return Full(triangular_inverse(jnp.linalg.cholesky(precision)).T)
+
+
+def triangular_inverse(lower: jax.Array) -> jax.Array:
+    """Return the inverse of a lower triangular matrix (p, p), by halves.
+
+    Their products are a third of the work that substitution does for all columns, and quicker.
+    """
+    half = len(lower) // 2
+    if len(lower) <= SUBSTITUTED:
+        return solve_triangular(lower, jnp.eye(len(lower), dtype=lower.dtype), lower=True)
+    first, last = triangular_inverse(lower[:half, :half]), triangular_inverse(lower[half:, half:])
+    below = -(last @ lower[half:, :half]) @ first
+    above = jnp.zeros((half, len(lower) - half), lower.dtype)
+    return jnp.block([[first, above], [below, last]])
