@@ -119,6 +119,7 @@ def test_an_update_follows_the_slopes_of_log_z_by_differences():
             assert new_variance["layers"][layer][name][at] == pytest.approx(expected, rel=1e-7)
 
 
+@pytest.mark.slow
 def test_noise_and_prior_precision_are_learned():
     x = RNG.normal(size=(400, 4))
     y = x @ np.array([1.0, -0.5, 0.2, 0.0]) + 0.3 * RNG.normal(size=400)

@@ -81,6 +81,7 @@ def test_uncertain_inputs_of_an_affine_layer_give_the_moments_of_products():
     assert (np.abs(squares.mean(0) - found[1]) < 4 * squares.std(0) / np.sqrt(draws)).all()
 
 
+@pytest.mark.slow
 def test_a_wide_network_has_the_output_moments_of_drawn_weights():
     rng = np.random.default_rng(2)
     shapes = [(2, 30), (30, 1)]
