@@ -16,7 +16,7 @@ def test_a_triangle_is_inverted_by_halves_down_to_substitution(monkeypatch):
         lower = jnp.linalg.cholesky(jnp.asarray(PRECISION))
         found = np.asarray(dense.triangular_inverse(lower))
         covariance = np.asarray(dense.from_precision(jnp.asarray(PRECISION)).dense())
-    assert np.allclose(found @ lower, np.eye(23), atol=1e-13)
+    assert np.allclose(found @ np.asarray(lower), np.eye(23), atol=1e-13)
     assert np.array_equal(found, np.tril(found))
     assert np.allclose(covariance, np.linalg.inv(PRECISION), rtol=1e-12, atol=1e-14)
 
