@@ -22,7 +22,7 @@ WITH_FULL_LENGTH = {
     "R4.bands": {
         *(f"learned_noise_covers_{part}" for part in ("train", "validation")),
         *(f"fixed_noise_covers_less_than_0.5_of_{part}" for part in ("train", "validation")),
-        "learned_noise_within_10_percent",
+        "learned_noise_within_5_percent",
     },
     "R4.bbb": {"rmse_train_at_most_0.36", "rmse_validation_at_most_0.36"},
     "R3.priors": {"pooling_beats_separate_by_2_errors", "pooling_beats_one_by_2_errors"},

@@ -2,6 +2,7 @@
 
 The source fixes a noise sd of 0.1 and draws the band of the functions alone; the noise of the data
 is 1.5, so it holds a fifth to a quarter of them. With the noise learned, and in it, it is right.
+That takes 10,000 epochs: after 5,000 the noise is still 1.57, and 0.92 of the rows are inside.
 """
 
 from typing import Any
@@ -12,10 +13,12 @@ import numpy as np
 import posterium as ps
 from posterium.datasets.reference import cubic
 from posterium.plots.intervals import interval_band
-from posterium.recipes.r4_bbb import NOISE, fitted
+from posterium.recipes.r4_bbb import EPOCHS, FEWER, NOISE, fitted
 from posterium.recipes.runner import Drawing, Outcome, recipe
 
 SUMMARY = "the band of 90 % from 1,000 draws, under the source's noise and a learned one"
+LONGER = 2 * EPOCHS
+"""Epochs that a learned noise takes."""
 Band = tuple[np.ndarray, np.ndarray]
 
 
@@ -31,15 +34,19 @@ def coverage(band: Band, y: np.ndarray) -> float:
     return float(np.mean((band[0] <= y) & (y <= band[1])))
 
 
-@recipe("R4.bands", SUMMARY, fast="1,000 epochs instead of 5,000, 100 draws on every 10th row")
+@recipe(
+    "R4.bands",
+    SUMMARY,
+    fast="1,000 epochs instead of 5,000 and 10,000, 100 draws on every 10th row",
+)
 def run(key: jax.Array, fast: bool) -> Outcome:
     """Count the targets inside the bands of both fits, on both parts of the data."""
     draws, every = (100, 10) if fast else (1_000, 1)
     parts = {name: (x[::every], y[::every])
              for name, (x, y) in zip(("train", "validation"), cubic(), strict=True)}  # fmt: skip
     fits = {
-        "fixed": fitted(key, ps.Gaussian(NOISE), fast),
-        "learned": fitted(key, ps.Gaussian(ps.learn(1.0, floor=1e-3)), fast),
+        "fixed": fitted(key, ps.Gaussian(NOISE), FEWER if fast else EPOCHS),
+        "learned": fitted(key, ps.Gaussian(ps.learn(1.0, floor=1e-3)), FEWER if fast else LONGER),
     }
     bands: dict[str, dict[str, dict[str, Band]]] = {}
     for name, fit in fits.items():
@@ -65,7 +72,7 @@ def run(key: jax.Array, fast: bool) -> Outcome:
            for part in parts},
         **{f"fixed_noise_covers_less_than_0.5_of_{part}":
            covered[f"fixed_{part}_with_noise"] < 0.5 for part in parts},
-        "learned_noise_within_10_percent": abs(learned / 1.5 - 1) <= 0.1,
+        "learned_noise_within_5_percent": abs(learned / 1.5 - 1) <= 0.05,
     }  # fmt: skip
     return Outcome(
         {"learned_noise": learned, **covered,

@@ -23,7 +23,7 @@ START = float(np.log1p(np.exp(-2.5)))
 """Standard deviation that every weight starts with: softplus(-2.5)."""
 
 
-def fitted(key: jax.Array, likelihood: Any, fast: bool) -> ps.Fit:
+def fitted(key: jax.Array, likelihood: Any, epochs: int) -> ps.Fit:
     """Return the source's fit under a likelihood; means start within about 0.001 of 0."""
     model = ps.Model(ps.MLP(hidden=(20,) * 4), ps.Normal(1.0, scaling="none"), likelihood)
     (x, y), _ = cubic()
@@ -31,7 +31,7 @@ def fitted(key: jax.Array, likelihood: Any, fast: bool) -> ps.Fit:
     like = model.network.init(start_key, x).params
     start = ps.Weights(ps.Normal(1e6, scaling="none").sample(start_key, like))
     method = ps.VI(
-        steps=FEWER if fast else EPOCHS, learning_rate=0.01, schedule="constant", kl="sampled",
+        steps=epochs, learning_rate=0.01, schedule="constant", kl="sampled",
         init_scale=START, average=0.05,
     )  # fmt: skip
     return ps.fit(fit_key, model, ps.as_data(x, y), method, start=start)
@@ -40,7 +40,7 @@ def fitted(key: jax.Array, likelihood: Any, fast: bool) -> ps.Fit:
 @recipe("R4.bbb", SUMMARY, fast="1,000 epochs instead of 5,000")
 def run(key: jax.Array, fast: bool) -> Outcome:
     """Demand the curve without its noise, at rows fitted and at rows held out."""
-    result = fitted(key, ps.Gaussian(NOISE), fast)
+    result = fitted(key, ps.Gaussian(NOISE), FEWER if fast else EPOCHS)
     parts = dict(zip(("train", "validation"), cubic(), strict=True))
     found = {name: ps.predict(key, result, x, draws=100) for name, (x, _) in parts.items()}
     rmse = {
