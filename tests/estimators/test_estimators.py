@@ -202,3 +202,15 @@ def test_an_optimiser_that_cannot_descend_is_refused(setting):
     x = np.linspace(-1, 1, 30)[:, None]
     with pytest.raises(ValueError, match=next(iter(setting))):
         BayesianRegressor(method=MAP(steps=20, **setting)).fit(x, x[:, 0])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["vi", "ivon"])
+@pytest.mark.filterwarnings("ignore::posterium.estimators.ConvergenceWarning")
+def test_variational_classes_do_not_fall_back_to_the_prior(name):
+    rng = np.random.default_rng(0)
+    x = rng.uniform(size=(350, 6))
+    y = 5 * x[:, 0] ** 4 + 0.3 * np.sin(9 * x[:, 1])
+    labels = y > np.median(y)
+    found = BayesianClassifier(method=name, random_state=0).fit(x[:250], labels[:250])
+    assert found.score(x[250:], labels[250:]) > 0.85

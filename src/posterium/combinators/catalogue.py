@@ -203,13 +203,11 @@ ENTRIES: dict[str, Entry] = {
         "a Gaussian with independent weights, fitted to the evidence lower bound",
         _vi,
         noise=gaussian,
-        precision=tuned,
     ),
     "ivon": Entry(
         "the same Gaussian as vi, by natural gradients (IVON)",
         _ivon,
         noise=gaussian,
-        precision=tuned,
     ),
     "pbp": Entry(
         "probabilistic back-propagation: rows taken in one by one, no learning rate",
@@ -312,7 +310,7 @@ def _entry_like(method: Method) -> Entry:
     ):  # fmt: skip
         if kind in kinds:
             entry = ENTRIES[name]
-            decided = Evidence in kinds or kind in (VI, IVON, PBP)
+            decided = Evidence in kinds or kind is PBP
             return replace(entry, precision=tuned if decided else lambda: 1.0)
     return ENTRIES["map"]
 
