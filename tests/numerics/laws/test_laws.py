@@ -160,6 +160,38 @@ def test_crps_of_mixtures_is_the_integral_of_its_definition(name):
     assert found.crps(y)[0, 0] == pytest.approx(exact, rel=1e-6)
 
 
+@pytest.mark.parametrize("y", [0.0, 400.0, 20_000.0])
+def test_crps_of_large_counts_is_the_sum_over_all_of_them(y):
+    for law, parameters in (
+        (PoissonLaw(), (np.array([[1.0, 300.0, 2e4]]),)),
+        (NegativeBinomialLaw(), (np.array([[50.0, 1000.0]]), np.array([[4.0, 0.5]]))),
+    ):
+        counts = np.arange(60_000.0)
+        below = law.cdf(counts[:, None], *(part[0] for part in parameters)).mean(axis=1)
+        exact = np.sum((below - (y <= counts)) ** 2)
+        assert mixed.crps(law, parameters, np.array([y]))[0] == pytest.approx(exact, rel=1e-9)
+
+
+def test_crps_of_counts_takes_work_that_does_not_grow_with_them(monkeypatch):
+    taken, below = [], NegativeBinomialLaw.below
+
+    def counted(self, y, *parameters):
+        taken.append(np.size(y))
+        return below(self, y, *parameters)
+
+    monkeypatch.setattr(NegativeBinomialLaw, "below", counted)
+    parameters = np.full((1, 2), 1e6), np.full((1, 2), 0.5)
+    mixed.crps(NegativeBinomialLaw(), parameters, np.array([1e6]))
+    assert sum(taken) < 2000
+
+
+def test_counts_beyond_all_integers_can_be_drawn():
+    mean, generator = np.full(1000, 1e21), np.random.default_rng(0)
+    np.testing.assert_allclose(PoissonLaw().sample(generator, mean), mean, rtol=1e-6)
+    drawn = NegativeBinomialLaw().sample(generator, mean, np.full(1000, 0.5))
+    assert drawn.mean() / 1e21 == pytest.approx(1, abs=5 * np.sqrt(0.5 / 1000))
+
+
 def test_crps_of_single_laws_is_that_of_closed_forms():
     shape, y = np.array([0.6, 1.7, 5.0])[:, None], np.ones(3)
     spread = [mixed.half_spread(WeibullLaw(), (np.array([2.0]), k)) for k in shape]

@@ -85,6 +85,22 @@ class ContinuousLaw(Law):
 class CountLaw(Law):
     """A law of counts 0, 1, 2, ..."""
 
+    @abstractmethod
+    def below(self, y: Array, *parameters: Array) -> Array:
+        """Return P(Y <= y) of counts y, and between them the analytic function through it."""
+
+    @abstractmethod
+    def above(self, y: Array, *parameters: Array) -> Array:
+        """Return P(Y > y), likewise."""
+
+    def cdf(self, y: Array, *parameters: Array) -> Array:
+        y = np.floor(y)
+        return np.where(y < 0, 0.0, self.below(np.maximum(y, 0), *parameters))
+
+    def survival(self, y: Array, *parameters: Array) -> Array:
+        y = np.floor(y)
+        return np.where(y < 0, 1.0, self.above(np.maximum(y, 0), *parameters))
+
     def affine(self, shift: Array, scale: Array, *parameters: Array) -> tuple[Array, ...]:
         if np.any(shift != 0) or np.any(scale != 1):
             raise ValueError(

@@ -8,6 +8,9 @@ from scipy.stats import nbinom, poisson
 
 from posterium.numerics.laws.base import Array, CountLaw
 
+LARGEST = 1e15
+"""Mean up to which draws are counts; beyond it they are multiples of draws at it."""
+
 
 class PoissonLaw(CountLaw):
     """The mean."""
@@ -19,13 +22,11 @@ class PoissonLaw(CountLaw):
         count, whole = _counts(y)
         return np.where(whole, xlogy(count, mean) - mean - gammaln(count + 1), -np.inf)
 
-    def cdf(self, y: Array, *parameters: Array) -> Array:
-        y = np.floor(y)
-        return np.where(y < 0, 0.0, gammaincc(np.maximum(y, 0) + 1, parameters[0]))
+    def below(self, y: Array, *parameters: Array) -> Array:
+        return gammaincc(y + 1, parameters[0])
 
-    def survival(self, y: Array, *parameters: Array) -> Array:
-        y = np.floor(y)
-        return np.where(y < 0, 1.0, gammainc(np.maximum(y, 0) + 1, parameters[0]))
+    def above(self, y: Array, *parameters: Array) -> Array:
+        return gammainc(y + 1, parameters[0])
 
     def mean(self, *parameters: Array) -> Array:
         return parameters[0]
@@ -37,7 +38,8 @@ class PoissonLaw(CountLaw):
         return poisson.ppf(q, parameters[0])
 
     def sample(self, generator: np.random.Generator, *parameters: Array) -> Array:
-        return generator.poisson(parameters[0]).astype(float)
+        least, share = _drawable(parameters[0])
+        return share * generator.poisson(least)
 
 
 class NegativeBinomialLaw(CountLaw):
@@ -55,15 +57,13 @@ class NegativeBinomialLaw(CountLaw):
         )
         return np.where(whole, found, -np.inf)
 
-    def cdf(self, y: Array, *parameters: Array) -> Array:
+    def below(self, y: Array, *parameters: Array) -> Array:
         size, chance = _size(parameters)
-        y = np.floor(y)
-        return np.where(y < 0, 0.0, betainc(size, np.maximum(y, 0) + 1, chance))
+        return betainc(size, y + 1, chance)
 
-    def survival(self, y: Array, *parameters: Array) -> Array:
+    def above(self, y: Array, *parameters: Array) -> Array:
         size, chance = _size(parameters)
-        y = np.floor(y)
-        return np.where(y < 0, 1.0, betaincc(size, np.maximum(y, 0) + 1, chance))
+        return betaincc(size, y + 1, chance)
 
     def mean(self, *parameters: Array) -> Array:
         return parameters[0]
@@ -76,7 +76,14 @@ class NegativeBinomialLaw(CountLaw):
         return nbinom.ppf(q, *_size(parameters))
 
     def sample(self, generator: np.random.Generator, *parameters: Array) -> Array:
-        return generator.negative_binomial(*_size(parameters)).astype(float)
+        least, share = _drawable(parameters[0])
+        return share * generator.negative_binomial(*_size((least, parameters[1])))
+
+
+def _drawable(mean: Array) -> tuple[Array, Array]:
+    """Return means whose counts fit into integers, and what their draws are multiplied by."""
+    least = np.minimum(mean, LARGEST)
+    return least, mean / least
 
 
 def _size(parameters: tuple[Array, ...]) -> tuple[Array, Array]:
