@@ -17,6 +17,8 @@ SMALL = ps.MLP(1, (5,), "tanh")
 WIDE = ps.Normal(0.25)
 """Prior of the small networks: at unit precision they hardly bend."""
 GROUPS, ROWS, TURN = 6, 16, 1.0
+APART = 2, 4
+"""The groups of the first set that are turned furthest to either side, for the figure."""
 SPARSE = {
     "normal": ps.Normal(1.0, "none"),
     "laplace": ps.LaplacePrior(1.0, "none"),
@@ -56,7 +58,7 @@ def run(key: jax.Array, fast: bool) -> Outcome:
             **{f"pooling_beats_{name}_by_2_errors": None if fast else gain.mean() > 2 * errors[name]
                for name, gain in gains.items()},
         },
-        {"groups": [lambda ax, group=group: group_plot(key, group, ax) for group in range(2)]},
+        {"groups": [lambda ax, group=group: group_plot(key, group, ax) for group in APART]},
     )  # fmt: skip
 
 
