@@ -7,13 +7,24 @@ from posterium import (
     MAP,
     MLP,
     Bernoulli,
+    ByPath,
     Categorical,
+    Centred,
     Functions,
     Gaussian,
     HeteroscedasticGaussian,
+    Horseshoe,
+    LaplacePrior,
     Model,
+    NegativeBinomial,
     Normal,
+    Ordinal,
+    Poisson,
+    SpikeAndSlab,
     Stream,
+    StudentT,
+    StudentTPrior,
+    Weibull,
     as_data,
     fit,
     learn,
@@ -42,7 +53,7 @@ def model(outputs, likelihood):
         (
             Model(MODEL.network, Normal(), Gaussian(0.0)),
             DATA,
-            "noise scale must be finite and above",
+            "scale of the likelihood must be finite and above 0",
         ),
         (model(1, Gaussian()), Stream(lambda: iter([(X, np.arange(23))]), 23, 23), "of numbers"),
     ],
@@ -50,6 +61,52 @@ def model(outputs, likelihood):
 def test_a_model_that_does_not_suit_the_data_is_refused_before_anything_runs(believed, data, said):
     with pytest.raises(ValueError, match=said):
         fit(KEY, believed, data, MAP(steps=1))
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        LaplacePrior(0.0),
+        Horseshoe(-1.0),
+        StudentTPrior(df=0.0),
+        SpikeAndSlab(spike=0.0),
+        ByPath({"*/bias": Normal(), "*": Normal(-1.0)}),
+        Centred(LaplacePrior(np.nan), MODEL.network.init(KEY, X)),
+    ],
+)
+def test_a_prior_that_is_no_density_is_refused(prior):
+    with pytest.raises(ValueError, match="of the prior must be finite and"):
+        fit(KEY, Model(MODEL.network, prior, Gaussian()), DATA, MAP(steps=1))
+
+
+@pytest.mark.parametrize(
+    "likelihood",
+    [
+        StudentT(1.0, df=-1.0),
+        HeteroscedasticGaussian(floor=-1.0),
+        Poisson(unit=0.0),
+        NegativeBinomial(dispersion=0.0),
+        Weibull(shape=-1.0),
+        Ordinal(np.array([1.0, -1.0])),
+    ],
+)
+def test_a_likelihood_that_is_no_density_is_refused(likelihood):
+    with pytest.raises(ValueError, match="of the likelihood must be finite and"):
+        fit(KEY, Model(MODEL.network, Normal(), likelihood), DATA, MAP(steps=1))
+
+
+@pytest.mark.parametrize(
+    ("prior", "likelihood", "said"),
+    [
+        (None, Gaussian(), r"prior must be a prior such as Normal\(1.0\); got None"),
+        (3.0, Gaussian(), "prior must be"),
+        (Normal(), "gaussian", "likelihood must be a likelihood such as"),
+        (Normal(), Gaussian, "likelihood must be"),
+    ],
+)
+def test_what_is_no_prior_or_likelihood_is_refused(prior, likelihood, said):
+    with pytest.raises(TypeError, match=said):
+        fit(KEY, Model(MODEL.network, prior, likelihood), DATA, MAP(steps=1))
 
 
 def test_a_network_for_one_row_is_refused():

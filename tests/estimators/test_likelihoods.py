@@ -91,6 +91,7 @@ def test_a_heavy_tailed_fit_keeps_the_units_of_its_target():
         ("weibull", np.c_[TIMES, TIMES * 0 + 2], "0 or 1 for the event.*, 2"),
         ("mixture", np.c_[NUMBERS, NUMBERS], "MixtureOfGaussians expects one target column"),
         ("cauchy", NUMBERS, "likelihood for regression must be one of gaussian.*got 'cauchy'"),
+        (3, NUMBERS, "likelihood for regression must be one of gaussian.*got 3"),
     ],
 )
 def test_targets_that_do_not_suit_are_refused(name, y, words):

@@ -27,6 +27,7 @@ from posterium.model.priors.normal import Flat, Normal
 from posterium.model.priors.scales import HalfCauchy
 from posterium.model.weights import Weights
 from posterium.numerics import trees
+from posterium.numerics.families.gaussian import MeanField
 from posterium.numerics.families.matrix_normal import MatrixNormal
 from posterium.phases.ascent import KLSchedule
 from posterium.phases.kl import closed_kl
@@ -377,6 +378,7 @@ class Cauchy(Flat):
         ({"samples": 0}, "samples must be at least 1"),
         ({"average": 1.5}, "average a share"),
         ({"init_scale": 3.0, "max_scale": 2.0}, "below max_scale"),
+        ({"family": MeanField(0.005)}, "below max_scale, the cap"),
         ({"init_scale": 0.0}, "must be positive"),
         ({"family": "full", "max_scale": 2.0}, "leave it out"),
     ],

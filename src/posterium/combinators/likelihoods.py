@@ -125,6 +125,12 @@ def likelihood_of(task: str, given: Any, usual: Callable[[Target], Any], target:
 
 def _checked(task: str, given: Any) -> Any:
     """Return a record for this task, or refuse it."""
+    if isinstance(given, type) or not hasattr(given, "task"):
+        raise ValueError(
+            f"likelihood for {task} must be one of {', '.join(LIKELIHOODS[task])}, or a record "
+            f"such as {'Gaussian(0.1)' if task == 'regression' else 'Categorical()'}; got "
+            f"{given!r}."
+        )
     if given.task != task:
         raise ValueError(
             f"Expected a likelihood for {task}; {type(given).__name__} is for {given.task}."

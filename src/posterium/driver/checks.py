@@ -11,6 +11,7 @@ from posterium.model.data import Data
 from posterium.model.hyper import fix
 from posterium.model.likelihoods.base import refuse_misfit
 from posterium.model.model import Model
+from posterium.model.priors.base import INFINITY, ZERO, narrowed
 from posterium.numerics import forks, trees
 
 TINY = float(np.finfo(np.float32).tiny)
@@ -22,6 +23,10 @@ def check_door(key: Any, model: Model, method: Any) -> None:
     if not trees.is_key(key) or key.shape != ():
         raise TypeError(f"key must be one typed key, such as jax.random.key(0); got {key!r}.")
     as_network(model.network)
+    for role, given in (("prior", model.prior), ("likelihood", model.likelihood)):
+        if isinstance(given, type) or not hasattr(given, "log_prob"):
+            example = "Normal(1.0)" if role == "prior" else "Gaussian(0.1)"
+            raise TypeError(f"{role} must be a {role} such as {example}; got {given!r}.")
     if isinstance(method, type) or not isinstance(method, Method):
         raise TypeError(
             f"method must be a method such as MAP() or Ensemble(MAP(), 5); got {method!r}."
@@ -39,8 +44,9 @@ def check_model(model: Model, data: Data) -> None:
         When the network gives another number of outputs than the likelihood needs, when the
         target is of the wrong kind, or when a class index is out of range.
     """
-    _check_scale("The precision of the prior", getattr(model.prior, "precision", ()), low=0.0)
-    _check_scale("The noise scale", getattr(model.likelihood, "scale", ()), low=TINY)
+    for part in narrowed(model.prior):
+        _check_numbers("prior", part, part.narrows)
+    _check_numbers("likelihood", model.likelihood, {"scale": ZERO, "floor": INFINITY})
     f = _outputs(model, data)
     likelihood = type(model.likelihood).__name__
     if f.ndim != 2 or f.shape[0] != len(data.x):
@@ -65,13 +71,21 @@ def check_model(model: Model, data: Data) -> None:
         )
 
 
-def _check_scale(what: str, hyper: Any, low: float) -> None:
-    """Refuse fixed or learned values of a hyper-parameter that are not finite or too low."""
-    for leaf in jax.tree.leaves(fix(hyper)):
-        given = np.asarray(leaf)
-        if not (np.isfinite(given) & (given >= low)).all():
-            bound = "above 0" if low else "at least 0"
-            raise ValueError(f"{what} must be finite and {bound}; got {given}.")
+def _check_numbers(role: str, record: Any, ends: dict[str, str]) -> None:
+    """Refuse numbers, fixed or learned, that are not finite, or below 0, or at the end 0.
+
+    They are those of the names given, with an end each, and those that the record calls positive.
+    """
+    ends = ends | dict.fromkeys(getattr(record, "positive", ()), ZERO)
+    for name, end in ends.items():
+        low, bound = (TINY, "above 0") if end == ZERO else (0.0, "at least 0")
+        for leaf in jax.tree.leaves(fix(getattr(record, name, ()))):
+            given = np.asarray(leaf)
+            if not (np.isfinite(given) & (given >= low)).all():
+                raise ValueError(
+                    f"The {name} of the {role} must be finite and {bound}; got {given} in "
+                    f"{type(record).__name__}."
+                )
 
 
 @jax.jit

@@ -148,7 +148,7 @@ class VI:
 
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         family, draws = self._family(model), self._draws(data)
-        self._check_scale()
+        self._check_scale(family)
         if self.estimator in ROWWISE:
             refuse_rows_together(model.network, _inputs(data))
         ascent = Ascent(
@@ -205,12 +205,12 @@ class VI:
         objective = ELBO() if elbo else self.objective
         return Bound(objective, self.estimator, self.samples, closed, stopped).checked(family)
 
-    def _check_scale(self) -> None:
-        cap = np.inf if self.max_scale is None else self.max_scale
-        if not 0 < self.init_scale < cap:
+    def _check_scale(self, family: Family) -> None:
+        cap = getattr(family, "cap", None)
+        if not 0 < self.init_scale < (np.inf if cap is None else cap):
             raise ValueError(
-                "init_scale must be positive and below max_scale; got "
-                f"{self.init_scale} and {self.max_scale}."
+                "init_scale must be positive and below max_scale, the cap of MeanField; got "
+                f"{self.init_scale} and {cap}."
             )
 
     def _points(self, model: Model, data: Data | Stream) -> tuple[str, ...]:

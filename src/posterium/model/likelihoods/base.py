@@ -8,7 +8,8 @@ Some members more are optional. `probs(f)` gives class probabilities quicker tha
 `distribution` names the law of a numeric target and `parameters(f)` gives its parameters; without
 them a prediction is Gaussian with the moments. `units` says what may be done to a target's unit:
 ``"affine"`` (shift and scale, the default), ``"scale"`` or ``"fixed"``. `support` says in words
-what a target may be, and `holds(y)` whether it is.
+what a target may be, and `holds(y)` whether it is. `positive` names hyper-parameters that must be
+above 0, as `scale` must.
 """
 
 from typing import Any, ClassVar, Protocol

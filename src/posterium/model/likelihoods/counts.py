@@ -72,6 +72,7 @@ class Poisson:
     distribution: ClassVar[str] = "poisson"
     units: ClassVar[str] = "fixed"
     support: ClassVar[str] = COUNTS
+    positive: ClassVar[tuple[str, ...]] = ("unit",)
 
     def holds(self, y: np.ndarray) -> np.ndarray:
         """Say which rows of targets are counts, (n,)."""
@@ -124,6 +125,7 @@ class NegativeBinomial:
     distribution: ClassVar[str] = "negative_binomial"
     units: ClassVar[str] = "fixed"
     support: ClassVar[str] = COUNTS
+    positive: ClassVar[tuple[str, ...]] = ("dispersion", "unit")
 
     def __post_init__(self) -> None:
         if self.dispersion is None:

@@ -32,6 +32,7 @@ class Ordinal:
     task: ClassVar[str] = "classification"
     linear_mean: ClassVar[bool] = False
     ordered: ClassVar[bool] = True
+    positive: ClassVar[tuple[str, ...]] = ("gaps",)
 
     @property
     def classes(self) -> int:

@@ -78,6 +78,7 @@ class StudentT:
     task: ClassVar[str] = "regression"
     linear_mean: ClassVar[bool] = False
     distribution: ClassVar[str] = "student_t"
+    positive: ClassVar[tuple[str, ...]] = ("df",)
 
     def __post_init__(self) -> None:
         if self.scale is None:
@@ -130,6 +131,7 @@ class HeteroscedasticStudentT:
     task: ClassVar[str] = "regression"
     linear_mean: ClassVar[bool] = False
     distribution: ClassVar[str] = "student_t"
+    positive: ClassVar[tuple[str, ...]] = ("df",)
 
     def __post_init__(self) -> None:
         if self.df is None:

@@ -54,6 +54,7 @@ class Weibull:
     units: ClassVar[str] = "scale"
     censored: ClassVar[bool] = True
     support: ClassVar[str] = "a time above 0, and 0 or 1 for the event"
+    positive: ClassVar[tuple[str, ...]] = ("shape", "unit")
 
     def __post_init__(self) -> None:
         if self.shape is None:

@@ -180,14 +180,20 @@ def refuse_others(prior: Any, mine: Any, params: Any) -> None:
         )
 
 
+def narrowed(prior: Any) -> list[Any]:
+    """Return a prior, or its parts, as far as they have numbers that narrow them to a point."""
+    parts = jax.tree.leaves(prior, is_leaf=lambda node: hasattr(node, "narrows"))
+    return [part for part in parts if hasattr(part, "narrows")]
+
+
 def narrowing(prior: Any) -> Iterator[tuple[Any, str, str, Learned]]:
     """Yield each free number that narrows a prior or a part of it to a point, and at which end.
 
     As a part, a name, an end and the number. A prior says so by `narrows`, a dict of names and
     ends; those with a floor never come to 0.
     """
-    for part in jax.tree.leaves(prior, is_leaf=lambda node: hasattr(node, "narrows")):
-        for name, end in getattr(part, "narrows", {}).items():
+    for part in narrowed(prior):
+        for name, end in part.narrows.items():
             for free in learned(getattr(part, name)):
                 if end != ZERO or not np.all(np.asarray(free.floor) > 0):
                     yield part, name, end, free

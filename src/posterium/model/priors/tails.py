@@ -67,6 +67,7 @@ class StudentTPrior(Independent):
     layout: Layout = static(default=())
 
     narrows: ClassVar[dict[str, str]] = {"scale": ZERO}
+    positive: ClassVar[tuple[str, ...]] = ("df",)
 
     def log_density(self, w: jax.Array) -> jax.Array:
         df, scale = jnp.asarray(value(self.df), w.dtype), value(self.scale)
