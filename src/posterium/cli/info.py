@@ -47,7 +47,8 @@ def _method(record: dict[str, Any], name: str) -> str:
     """Return the method with the settings that were given."""
     fixed = {"prior precision": record.get("prior_precision"), "noise sd": record.get("noise_sd")}
     said = [f"{what} {value:g}" for what, value in fixed.items() if value is not None]
-    said = [f"prior {record['prior']}"] * bool(record.get("prior")) + said
+    if prior := record.get("prior"):
+        said = [f"prior {prior}", *said]
     settings = ", ".join([*record.get("settings", ()), *said])
     return record.get("method", name) + (f" ({settings})" if settings else "")
 
