@@ -59,6 +59,7 @@ def test_it_is_scipys_density_and_draws_from_it():
     assert np.abs(np.cov(z.T) - np.eye(3)).max() < 5 * np.sqrt(2 / 20_000)
 
 
+@pytest.mark.slow
 def test_the_mode_after_two_goes_is_that_of_all_rows(first, whole):
     found = ps.fit(KEY, going_on(first), SECOND, POLISHED, precision="float64")
     mean, covariance = moments(whole)

@@ -67,6 +67,7 @@ def test_groups_and_population_are_scaled_by_their_own_inputs():
         assert (part["layers"][1]["bias"] == 2).all()
 
 
+@pytest.mark.slow
 def test_a_fixed_sd_between_groups_gives_the_exact_posterior_and_a_new_group_the_population():
     found = ps.fit(KEY, TIED, DATA, ps.Laplace(at=ps.MAP(steps=1, polish="newton")))
     said = ps.predict(KEY, found, UNITS)

@@ -47,6 +47,7 @@ def test_a_fit_as_the_prior_of_the_next_remembers_the_first_task(first):
     assert error(on, BEFORE) < error(off, BEFORE) / 3
 
 
+@pytest.mark.slow
 def test_a_model_and_an_estimator_take_a_fit_for_a_prior():
     model = ps.Model(NETWORK, ps.Normal(), NOISE)
     first = ps.fit(KEY, model, FIRST, ps.VI(steps=5))

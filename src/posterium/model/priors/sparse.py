@@ -66,7 +66,8 @@ class Horseshoe(Independent):
     out, :math:`p(w) = e^u E_1(u) / (\sqrt{2 \pi^3}\, scale)` at :math:`u = w^2 / (2 scale^2)`, and
     it is this density that methods see: no more coordinates than weights. It is infinite at 0, as
     slowly as log log(1 / w), and its tails fall like 1 / w^2. So a mode has weights at exactly 0,
-    a Gaussian at the mode refuses it, and a sampler's steps must be small near 0.
+    and a Gaussian at the mode refuses it. `VI` takes it by draws. `NUTS` and `HMC` are caught at
+    the pole, and their verdict says so: there StudentTPrior(1.0) has tails as heavy.
 
     Parameters
     ----------
