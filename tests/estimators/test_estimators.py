@@ -154,7 +154,7 @@ def test_a_failed_fit_raises_and_a_doubtful_one_warns():
     [
         ({"method": "maximum"}, "method for regression must be one of"),
         ({"method": 3}, "or a method such as MAP"),
-        ({"likelihood": "poisson"}, "likelihood for regression must be one of"),
+        ({"likelihood": "cauchy"}, "likelihood for regression must be one of"),
         ({"random_state": -1}, "must not be negative"),
     ],
 )
