@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from posterium import MAP, BayesianClassifier, BayesianRegressor
+from posterium import MAP, MLP, BayesianClassifier, BayesianRegressor, Gaussian, Grouped
 from posterium.combinators.likelihoods import LIKELIHOODS
 
 RNG = np.random.default_rng(8)
@@ -97,6 +97,17 @@ def test_a_heavy_tailed_fit_keeps_the_units_of_its_target():
 def test_targets_that_do_not_suit_are_refused(name, y, words):
     with pytest.raises(ValueError, match=words):
         BayesianRegressor(method=QUICK, likelihood=name).fit(X, y)
+
+
+def test_groups_keep_their_numbers():
+    x = np.c_[X, np.arange(len(X)) % 3]
+    tied = BayesianRegressor(
+        method=QUICK, network=Grouped(MLP(1, (2,)), 3), likelihood=Gaussian(0.1)
+    )
+    with pytest.raises(ValueError, match=r"numbers of groups as they are.*standardise=False"):
+        tied.fit(x, NUMBERS)
+    tied.set_params(standardise=False).fit(x, MEAN)
+    assert np.isfinite(tied.predict(x)).all()
 
 
 def test_ordered_classes_of_words_are_refused():

@@ -50,6 +50,12 @@ def test_densities_are_those_of_scipy(double):
         np.testing.assert_allclose(found, exact(Y + 0.5)[:, 0], rtol=1e-11)
 
 
+def test_one_gap_between_three_ordered_classes_may_be_a_number():
+    found = Ordinal(1.5).log_probs(jnp.asarray(F))
+    np.testing.assert_array_equal(found, Ordinal(np.array([1.5])).log_probs(jnp.asarray(F)))
+    assert Ordinal(1.5).outputs(3) == 1
+
+
 def test_ordered_classes_share_the_line_at_their_cut_points(double):
     cuts = np.array([0.0, 0.5, 2.0]) - 2.5 / 3
     upto = np.c_[np.zeros(5), expit(cuts - F), np.ones(5)]

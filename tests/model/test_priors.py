@@ -163,6 +163,12 @@ def test_the_spread_of_a_layers_sums_does_not_depend_on_its_width(prior):
     assert abs(small - large) < 5 * np.hypot(error, other)
 
 
+@pytest.mark.parametrize("share", [-0.1, 1.5])
+def test_a_share_that_is_no_probability_is_refused(share):
+    with pytest.raises(ValueError, match="share must be a probability"):
+        ps.SpikeAndSlab(share=share)
+
+
 def test_an_array_has_the_prior_of_the_first_glob_that_it_matches():
     prior = ps.ByPath({"layers/1/*": ps.LaplacePrior(), "*kernel": ps.Normal(4.0), "*": ps.Flat()})
     params = ps.MLP(hidden=(3,)).init(KEY, jnp.zeros((2, 2))).params

@@ -9,6 +9,7 @@ from posterium._struct import static, struct
 from posterium.driver.fit import fit
 from posterium.driver.protocol import Method
 from posterium.model.data import as_data
+from posterium.model.grouped import Grouped
 from posterium.model.likelihoods.base import refuse_misfit, units_of
 from posterium.model.model import Model
 from posterium.numerics import forks
@@ -116,6 +117,11 @@ def fit_table(
     **options
         Further arguments of `posterium.fit`: `precision`, `checkpoint`, `progress`.
     """
+    if standardise and isinstance(model.network, Grouped):
+        raise ValueError(
+            "Grouped expects numbers of groups as they are, from 0; standardise=True would change "
+            "that column. Bring the other columns to unit size, and set standardise=False."
+        )
     weight = np.ones(len(x)) if weight is None else weight
     inputs, target = _scaling(x, weight, standardise, levels=True), None
     squeeze = y.ndim == 1

@@ -23,9 +23,9 @@ class Ordinal:
     Parameters
     ----------
     gaps
-        Distances between neighbouring cut points, (c - 2,), above 0: numbers, or
-        ``learn(np.ones(c - 2))``. The cut points lie about 0; where they lie as a whole is the
-        network's bias.
+        Distances between neighbouring cut points, (c - 2,), above 0: numbers (of 3 classes one
+        will do), or ``learn(np.ones(c - 2))``. The cut points lie about 0; where they lie as a
+        whole is the network's bias.
     """
 
     gaps: Any
@@ -37,7 +37,7 @@ class Ordinal:
     @property
     def classes(self) -> int:
         """Number of classes c."""
-        return np.shape(value(self.gaps))[-1] + 2
+        return np.size(value(self.gaps)) + 2
 
     def outputs(self, targets: int) -> int:
         if targets != self.classes:
@@ -50,7 +50,7 @@ class Ordinal:
 
     def cuts(self) -> jax.Array:
         """Return the cut points, (c - 1,), of mean 0."""
-        cuts = jnp.concatenate([jnp.zeros(1), jnp.cumsum(jnp.asarray(value(self.gaps)))])
+        cuts = jnp.concatenate([jnp.zeros(1), jnp.cumsum(jnp.ravel(value(self.gaps)))])
         return cuts - jnp.mean(cuts)
 
     def log_probs(self, f: jax.Array) -> jax.Array:
@@ -61,7 +61,7 @@ class Ordinal:
         """
         away = self.cuts().astype(f.dtype)[None] - f
         below, above = jax.nn.log_sigmoid(away), jax.nn.log_sigmoid(-away)
-        width = jnp.asarray(value(self.gaps), f.dtype)[None]
+        width = jnp.ravel(value(self.gaps)).astype(f.dtype)[None]
         inner = below[:, 1:] + above[:, :-1] + jnp.log(-jnp.expm1(-width))
         return jnp.concatenate([below[:, :1], inner, above[:, -1:]], axis=-1)
 

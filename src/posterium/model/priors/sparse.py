@@ -42,6 +42,11 @@ class SpikeAndSlab(Independent):
 
     narrows: ClassVar[dict[str, str]] = {"spike": ZERO, "slab": ZERO}
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if isinstance(self.share, int | float) and not 0 <= self.share <= 1:
+            raise ValueError(f"share must be a probability, from 0 to 1; got {self.share}.")
+
     def log_density(self, w: jax.Array) -> jax.Array:
         share = jnp.asarray(self.share, w.dtype)
         inside = jnp.log(share) + _log_normal(w, value(self.slab))
