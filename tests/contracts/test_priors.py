@@ -14,6 +14,8 @@ from posterium.numerics import trees
 from posterium.posterior.decode import decode
 from posterium.posterior.encode import encode
 
+LONG = {"Normal, learned", "Normal, a number a leaf", "StudentTPrior"}
+"""Whose draws take seconds to compile, or are those of another case."""
 every = pytest.mark.parametrize("name", PRIORS)
 scales = pytest.mark.parametrize("name", SCALES)
 DRAWS = 20_000
@@ -59,13 +61,15 @@ def test_its_precision_is_minus_the_second_derivative_or_refused(name):
             case.prior.precision_of(PARAMS)
         return
     vector, unravel = trees.ravel(PARAMS)
-    hessian = np.asarray(jax.hessian(lambda v: case.prior.log_prob(unravel(v)))(vector))
+    hessian = np.asarray(jax.jit(jax.hessian(lambda v: case.prior.log_prob(unravel(v))))(vector))
     found = trees.vector(case.prior.precision_of(PARAMS))
     assert np.allclose(np.diag(hessian), -found, rtol=1e-10)
     assert np.allclose(hessian, np.diag(np.diag(hessian)), atol=1e-12)
 
 
-@every
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in LONG else []) for n in PRIORS]
+)
 def test_its_draws_follow_its_law_and_are_independent(name):
     case = PRIORS[name]
     if isinstance(case.prior, Flat):
@@ -91,9 +95,8 @@ def test_its_slope_is_finite_in_float32_from_0_to_10000(name):
     if name == "Normal, a number a weight":
         prior = Normal(3.0)
     with jax.enable_x64(False):
-        value, slope = jax.value_and_grad(lambda p: trees.cast(prior, jnp.float32).log_prob(p))(
-            params
-        )
+        density = jax.jit(lambda p: trees.cast(prior, jnp.float32).log_prob(p))
+        value, slope = jax.value_and_grad(density)(params)
         assert value.dtype == jnp.float32
         assert all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves((value, slope)))
 

@@ -17,8 +17,8 @@ SMALL = ps.MLP(1, (5,), "tanh")
 WIDE = ps.Normal(0.25)
 """Prior of the small networks: at unit precision they hardly bend."""
 GROUPS, ROWS, TURN = 6, 16, 1.0
-APART = 2, 4
-"""The groups of the first set that are turned furthest to either side, for the figure."""
+SHOWN, APART = 2, (3, 4)
+"""For the figure: a set of groups, and those of it that are turned furthest to either side."""
 SPARSE = {
     "normal": ps.Normal(1.0, "none"),
     "laplace": ps.LaplacePrior(1.0, "none"),
@@ -110,7 +110,7 @@ def sampled(key: jax.Array, model: ps.Model, x: np.ndarray, y: np.ndarray, *, dr
 
 def group_plot(key: jax.Array, group: int, ax: Any) -> Any:
     """Draw what partial pooling predicts for one group, with its rows."""
-    (x, y), _ = grouped_moons(GROUPS, ROWS, turn=TURN)
+    (x, y), _ = grouped_moons(GROUPS, ROWS, turn=TURN, seed=SHOWN)
     found = sampled(key, tied(), x, y, draws=200)
     grid = np.linspace(-3, 3, 60)
     first, second = np.meshgrid(grid, grid)
