@@ -142,7 +142,7 @@ class Laplace:
         if isinstance(self._structure(), FunctionalCurvature):
             each = 1 if self.curvature == "empirical" else outputs
             _refuse_rows(data, self.batch_size, each, len(jax.tree.leaves(weights)))
-        steps, batch_size = self._split(data, outputs * trees.count(weights))
+        steps, batch_size = self._split(data, outputs, trees.count(weights))
         last = Accumulate(self._structure(), self.curvature, steps, batch_size)
         if self.at is None:
             return (last,)
@@ -154,13 +154,14 @@ class Laplace:
         named = isinstance(self.structure, str)
         return STRUCTURES[self.structure] if named else self.structure
 
-    def _split(self, data: Data | Stream, entries: int) -> tuple[int, int | None]:
-        """Return in how many batches of how many rows one pass goes; `entries` a Jacobian has."""
+    def _split(self, data: Data | Stream, outputs: int, weights: int) -> tuple[int, int | None]:
+        """Return in how many batches of how many rows one pass goes."""
         if isinstance(data, Stream):
             return data.per_epoch, None
         if isinstance(self._structure(), FunctionalCurvature):
             return 1, None
-        work = entries**2 if self.curvature == "hessian" else self._structure().work(entries)
+        hessian = self.curvature == "hessian"
+        work = (outputs * weights) ** 2 if hessian else self._structure().work(outputs, weights)
         rows = self.batch_size or max(1, STEP_WORK // work)
         if rows >= len(data.x):
             return 1, None

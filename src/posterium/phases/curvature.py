@@ -149,18 +149,24 @@ def prior_precision(model: Model, params: Any) -> jax.Array:
 
 def judge_curvature(found: LaplaceCurvature, covariance: Covariance) -> Verdict:
     """Fail a precision that is not positive definite; warn where the weights are at no mode."""
-    if _singular(np.asarray(found.diagonal(found.at)), np.asarray(covariance.variance())):
-        return _not_positive(found)
-    decrement = float(found.decrement(covariance))
+    entries, variance, decrement, slope = map(np.asarray, _seen(found, covariance))
+    if _singular(entries, variance):
+        return _not_positive(found, entries)
     if decrement <= LARGEST_DECREMENT:
         return Verdict()
-    slope = float(jnp.linalg.norm(found.gradient(found.at)))
     reason = (
         f"The weights are not at a mode: a Newton step would still gain {decrement:.2g} nats "
         f"(at most {LARGEST_DECREMENT} expected); the gradient's norm is {slope:.2g}."
     )
     advice = "Polish them first, at=MAP(polish='lbfgs') or at=MAP(polish='newton')."
     return Verdict("warned", (reason,), (advice,))
+
+
+@jax.jit
+def _seen(found: LaplaceCurvature, covariance: Covariance) -> tuple[jax.Array, ...]:
+    """Return the precision's diagonal, the variances, the decrement and the gradient's norm."""
+    slope = jnp.linalg.norm(found.gradient(found.at))
+    return found.diagonal(found.at), covariance.variance(), found.decrement(covariance), slope
 
 
 def _singular(entries: np.ndarray, variance: np.ndarray) -> bool:
@@ -174,8 +180,7 @@ def _singular(entries: np.ndarray, variance: np.ndarray) -> bool:
     return not (np.isfinite(inflation).all() and np.max(inflation) < limit)
 
 
-def _not_positive(found: LaplaceCurvature) -> Verdict:
-    entries = np.asarray(found.diagonal(found.at))
+def _not_positive(found: LaplaceCurvature, entries: np.ndarray) -> Verdict:
     if not np.isfinite(entries).all():
         reason = "The curvature has entries that are not finite."
         return Verdict("failed", (reason,), ("Look at the weights and the scale of the inputs.",))

@@ -83,13 +83,20 @@ def last(params, x):
     return 2 * jnp.tanh(x @ X.T @ X) @ params["w"] + params["b"][None]
 
 
-@pytest.mark.parametrize("params", [{"b": np.ones(K), "w": np.ones((D, K))}])
-def test_a_function_of_one_product_needs_no_jacobian(monkeypatch, params):
-    expected = dense(last, params, X, ROOT, WEIGHT)
+def last_outputs_first(params, x):
+    return last({"b": params["b"], "w": params["w"].T}, x)
+
+
+@pytest.mark.parametrize(
+    ("f", "shape"), [(last, (D, K)), (last_outputs_first, (K, D))], ids=["inputs first", "outputs"]
+)
+def test_a_function_of_one_product_needs_no_jacobian(monkeypatch, f, shape):
+    params = {"b": np.ones(K), "w": np.ones(shape)}
+    expected = dense(f, params, X, ROOT, WEIGHT)
     monkeypatch.setattr(dense_structures, "pull", None)
-    for budget in (2**25, 8 * D * K**2 * 8):
+    for budget in (2**25, 4 * (D + 1 + 2 * K**2) * 8):
         monkeypatch.setattr(curvature, "TILE_BYTES", budget)
-        found = FullCurvature().sums(last, params, X, ROOT, WEIGHT)
+        found = ready(FullCurvature(), f, params)
         np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 

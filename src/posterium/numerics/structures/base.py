@@ -20,8 +20,8 @@ from posterium.numerics.covariances.base import Covariance, Function
 class Structure(Protocol):
     """What is kept of the curvature."""
 
-    def work(self, entries: int) -> int:
-        """Return about how many multiplications a row takes whose Jacobian has so many entries."""
+    def work(self, outputs: int, weights: int) -> int:
+        """Return about how many multiplications a row takes whose Jacobian is so large."""
         ...
 
     def sums(self, f: Function, params: Any, x: Any, root: jax.Array, weight: jax.Array) -> Any:

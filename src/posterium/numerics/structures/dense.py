@@ -56,16 +56,21 @@ class FullCurvature(_Entries):
 
     letters = "n,ngrp,ngrq->gpq"
 
-    def work(self, entries: int) -> int:
-        return entries**2
+    def work(self, outputs: int, weights: int) -> int:
+        return outputs * weights**2
 
     def sums(self, f: Function, params: Any, x: Any, root: jax.Array, weight: jax.Array) -> Any:
-        tapped, layout = tap(f, params, x), kronecker.layout(f, params, x)
-        if [product.positions for product in tapped.products] == [1]:
-            (entries,) = layout.entries
-            if entries.size == trees.count(params):
-                return _one_product(tapped, entries, x, root, weight)
-        return super().sums(f, params, x, root, weight)
+        """Return the matrices (g, p, p), or of a function with one product its blocks."""
+        entries = _only_product(f, params, x)
+        if entries is None:
+            return super().sums(f, params, x, root, weight)
+        return _blocks(tap(f, params, x), entries, x, root, weight)
+
+    def prepare(
+        self, sums: jax.Array, f: Function, params: Any, x: Any, tau: jax.Array
+    ) -> jax.Array:
+        entries = None if sums.ndim == 3 else _only_product(f, params, x)
+        return sums if entries is None else _assembled(sums, entries)
 
     def precision(self, ready: jax.Array, factor: jax.Array, tau: jax.Array) -> jax.Array:
         """Return the precision, (p, p); tau may be a matrix, of a prior with correlations."""
@@ -83,13 +88,27 @@ class FullCurvature(_Entries):
         return factor @ jnp.diagonal(ready, axis1=1, axis2=2)
 
 
-def _one_product(
+def _only_product(f: Function, params: Any, x: Any) -> np.ndarray | None:
+    """Return where the weights of a function with one product alone are, as a last layer's.
+
+    By input and output, (in, out); None for other functions.
+    """
+    if [product.positions for product in tap(f, params, x).products] != [1]:
+        return None
+    (entries,) = kronecker.layout(f, params, x).entries
+    return entries if entries.size == trees.count(params) else None
+
+
+def _blocks(
     tapped: Tapped, entries: np.ndarray, x: Any, root: jax.Array, weight: jax.Array
 ) -> jax.Array:
-    """Return the matrices (g, p, p) of a function with one product alone, as a last layer.
+    """Return a block of each pair of outputs, (g, pairs, in, in), for one product alone.
 
-    The Jacobian of a row is an outer product of the input and a gradient: it is never formed.
+    The Jacobian of a row is an outer product of the input and a gradient: it is never formed. A
+    block sums products of inputs, weighted by those of the two outputs' gradients.
     """
+    (inputs, outputs), groups = entries.shape, root.shape[2]
+    first, second = np.tril_indices(outputs)
 
     def one(x: Any, root: jax.Array) -> tuple[jax.Array, jax.Array]:
         out, (inputs,), back = tapped.pull(x)
@@ -100,15 +119,30 @@ def _one_product(
 
     def of_tile(rows: Any) -> jax.Array:
         (x, root), weight = rows
-        inputs, outer = jax.vmap(one)(x, root)
-        found = jnp.einsum("n,ni,nj,ngab->giajb", weight, inputs, inputs, outer)
-        return found.reshape(-1, entries.size, entries.size)
+        seen, outer = jax.vmap(one)(x, root)
+        scales = weight[:, None, None] * outer[:, :, first, second]
+        scales = jnp.moveaxis(scales, 0, -1).reshape(-1, len(weight))
+        return jax.lax.map(lambda scale: (seen * scale[:, None]).T @ seen, scales)
 
-    size = entries.size * entries.shape[1] * root.shape[2]
+    size = inputs + groups * outputs**2
     tile = curvature.tile_rows(len(weight), 1, size, root.dtype.itemsize)
     found = curvature.sum_tiles(of_tile, ((x, root), weight), tile)
-    order = np.argsort(entries.ravel())
-    return found[:, order[:, None], order]
+    return found.reshape(groups, len(first), inputs, inputs)
+
+
+def _assembled(blocks: jax.Array, entries: np.ndarray) -> jax.Array:
+    """Return the matrices (g, p, p) that these blocks make up."""
+    outputs = entries.shape[1]
+    first, second = np.tril_indices(outputs)
+    pair = np.zeros((outputs, outputs), int)
+    pair[first, second] = pair[second, first] = np.arange(len(first))
+    by_place = np.argsort(entries[:, 0])
+    sorted_blocks = blocks[:, :, by_place[:, None], by_place]
+    whole = jnp.einsum("gabij->giajb", sorted_blocks[:, pair])
+    whole = whole.reshape(-1, entries.size, entries.size)
+    order = np.argsort(entries[by_place].ravel())
+    in_place = np.array_equal(order, np.arange(len(order)))
+    return whole if in_place else whole[:, order[:, None], order]
 
 
 @struct
@@ -117,8 +151,8 @@ class DiagonalCurvature(_Entries):
 
     letters = "n,ngrp,ngrp->gp"
 
-    def work(self, entries: int) -> int:
-        return entries
+    def work(self, outputs: int, weights: int) -> int:
+        return outputs * weights
 
     def precision(self, ready: jax.Array, factor: jax.Array, tau: jax.Array) -> jax.Array:
         """Return the diagonal of the precision, (p,)."""

@@ -58,8 +58,8 @@ class FunctionalCurvature:
     array.
     """
 
-    def work(self, entries: int) -> int:
-        return entries
+    def work(self, outputs: int, weights: int) -> int:
+        return outputs * weights
 
     def sums(
         self, f: Function, params: Any, x: Any, root: jax.Array, weight: jax.Array

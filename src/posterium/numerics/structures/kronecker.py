@@ -128,8 +128,8 @@ class KroneckerCurvature:
             known = " or ".join(map(repr, kronecker.SHARING))
             raise ValueError(f"sharing must be {known}; got {self.sharing!r}.")
 
-    def work(self, entries: int) -> int:
-        return entries
+    def work(self, outputs: int, weights: int) -> int:
+        return outputs * weights
 
     def sums(self, f: Function, params: Any, x: Any, root: jax.Array, weight: jax.Array) -> Any:
         def of_group(root: jax.Array) -> kronecker.Factors:

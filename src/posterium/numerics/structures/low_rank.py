@@ -61,8 +61,8 @@ class LowRankCurvature:
         if self.rank < 1:
             raise ValueError(f"rank must be at least 1; got {self.rank}.")
 
-    def work(self, entries: int) -> int:
-        return entries * self.rank
+    def work(self, outputs: int, weights: int) -> int:
+        return outputs * weights * self.rank
 
     def _omega(self, size: int, dtype: Any) -> jax.Array:
         """Return the random matrix (p, q); units where it would be square."""
