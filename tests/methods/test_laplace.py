@@ -334,7 +334,7 @@ def test_the_search_leaves_the_prior_alone_and_estimates_the_noise_unless_held()
 def test_what_it_cannot_do_is_refused_with_the_way_out():
     with pytest.raises(ValueError, match=r"start=weights"):
         fit(KEY, LINEAR, DATA, Laplace(at=None))
-    with pytest.raises(ValueError, match="'low_rank' or 'diagonal'; got 'dense'"):
+    with pytest.raises(ValueError, match="'functional' or 'diagonal'; got 'dense'"):
         Laplace(structure="dense")
     with pytest.raises(ValueError, match="at least 1; got 0"):
         Laplace(batch_size=0)
