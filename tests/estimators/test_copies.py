@@ -11,10 +11,12 @@ import pytest
 
 from posterium import (
     HMC,
+    IVON,
     MAP,
     MLE,
     MLP,
     NUTS,
+    PBP,
     VI,
     BayesianRegressor,
     Ensemble,
@@ -43,10 +45,13 @@ METHODS = {
     "laplace-last-layer": Subset(Laplace(at=MODE), rest=MODE),
     "laplace-ensemble": Ensemble(Laplace(at=MODE), 2),
     "vi": VI(steps=20),
+    "ivon": IVON(steps=20),
+    "pbp": PBP(epochs=2),
     "hmc": StartFrom(HMC(warmup=150, draws=150), Ensemble(MODE, 4)),
 }
 SETTINGS = {name: {"network": MLP(hidden=(3,), activation="tanh")} for name in METHODS}
 SETTINGS["exact"] = {}
+SETTINGS["pbp"] = {"network": MLP(hidden=(3,), activation="relu")}
 SETTINGS["nuts"] = SETTINGS["hmc"] = {"network": "linear"}
 SETTINGS["laplace-last-layer"]["likelihood"] = "heteroscedastic"
 QUICK = ("exact", "map")

@@ -124,7 +124,7 @@ def test_a_covariance_by_drawn_functions_is_theirs():
     (block,) = model.predict_dist(PROBE).components()
     each = block.mean[:, :, 0]
     expected = np.cov(each.T, bias=True) + np.diag(block.variance[:, :, 0].mean(axis=0))
-    assert np.allclose(covariance, expected, rtol=1e-10)
+    assert np.allclose(covariance, expected, rtol=1e-6)  # noise is averaged in float32
     assert np.allclose(np.diag(covariance), model.predict(PROBE, return_std=True)[1] ** 2)
     drawn = model.sample_y(PROBE, 6)
     assert drawn.shape == (9, 6)
