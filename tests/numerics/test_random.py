@@ -143,24 +143,3 @@ def test_signs_are_fair_and_independent_over_the_places_of_a_word():
     bound = stats.norm.isf(1e-4 / (32 * 31)) / np.sqrt(len(found))
     assert np.abs(found.mean(0)).max() < bound
     assert np.abs(np.triu(correlation, 1)).max() < bound
-
-
-@pytest.mark.parametrize("p", [0.5, 0.75, 0.1])
-def test_bernoulli_numbers_have_their_rate(p):
-    found = np.asarray(random.bernoulli(KEY, p, (1001, 1999)), float)
-    assert abs(found.mean() - p) < ERRORS * np.sqrt(p * (1 - p) / found.size)
-    pairs = (found[:, 1:] - p) * (found[:, :-1] - p)
-    assert abs(pairs.mean()) < ERRORS * p * (1 - p) / np.sqrt(pairs.size)
-
-
-def test_a_bernoulli_number_compares_a_uniform_number_with_p():
-    """At 3/4 = 0.11 in binary digits, only a number that starts with 11 is not below."""
-    second, first = np.asarray(random._unpacked(random.bits(KEY, (2, 1)))).astype(bool)
-    np.testing.assert_array_equal(random.bernoulli(KEY, 0.75, (32,)), ~(first & second))
-
-
-def test_bernoulli_numbers_of_probability_0_and_1_are_certain():
-    assert not random.bernoulli(KEY, 0.0, (3,)).any()
-    assert random.bernoulli(KEY, 1.0, (3,)).all()
-    with pytest.raises(ValueError, match="from 0 to 1"):
-        random.bernoulli(KEY, 1.5, (3,))

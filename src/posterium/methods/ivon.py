@@ -33,6 +33,7 @@ from posterium.numerics.families.base import raw_of
 from posterium.numerics.families.gaussian import MeanField
 from posterium.phases.ascent import still_rising
 from posterium.phases.assess import assessment, draws_worth
+from posterium.phases.bound import sigma_points
 from posterium.phases.descent import Optimiser, as_weights, check_settings
 from posterium.phases.kl import closed_kl, obstacle
 from posterium.posterior.family import FamilyPosterior
@@ -309,8 +310,7 @@ class NewtonAscent(Phase):
         """Return the unit normals of a step, (s, p), or points that stand for them."""
         if self.settings.estimator == "shared":
             return random.normal(key, (self.settings.samples, mean.size), mean.dtype)
-        points = jnp.sqrt(jnp.asarray(mean.size, mean.dtype)) * jnp.eye(mean.size, dtype=mean.dtype)
-        return jnp.concatenate([points, -points])
+        return sigma_points(mean)
 
     def _member(self, state: NewtonState) -> FamilyPosterior:
         raw = {"mean": state.mean, "scale": raw_of(1 / jnp.sqrt(state.precision))}

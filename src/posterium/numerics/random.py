@@ -11,8 +11,7 @@ results are stored.
 `bits` and `normal` give what `jax.random` gives for the same key (unless its option
 `jax_threefry_partitionable` is off), on any backend, under `jit` and `vmap`; either can stand for
 the other. Keys of another generator than Threefry, and other types than float32 and float64, are
-left to `jax.random`. `signs` and `bernoulli` take their numbers from packed bits and have no
-counterpart there.
+left to `jax.random`. `signs` takes its numbers from packed bits and has no counterpart there.
 """
 
 import math
@@ -31,8 +30,6 @@ PARITY = 0x1BD11BDA
 WORD = 32
 MANTISSA = {"float32": 23, "float64": 52}
 """Binary digits of a uniform number."""
-PLACES = 24
-"""Binary places that a probability is rounded to."""
 PARTS = 2
 
 Pair = tuple[Any, Any]
@@ -76,26 +73,6 @@ def normal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> 
 def signs(words: jax.Array) -> jax.Array:
     """Return a sign, 1 or -1 (int8), for each bit of random words: (..., w) to (..., 32 w)."""
     return 1 - 2 * _unpacked(words).astype(jnp.int8)
-
-
-@partial(jax.jit, static_argnames=("p", "shape"))
-def bernoulli(key: jax.Array, p: float, shape: tuple[int, ...]) -> jax.Array:
-    """Return True with probability p, rounded to 24 binary places.
-
-    A uniform number is below p or not by its binary digits, compared from the last to the first;
-    each word holds one digit of 32 numbers. So p = 1/2 takes one bit a number, and 3/4 two.
-    """
-    if not 0 <= p <= 1:
-        raise ValueError(f"p must be a probability, from 0 to 1; got {p}.")
-    size, scaled = math.prod(shape), round(p * 2**PLACES)
-    if scaled in (0, 2**PLACES):
-        return jnp.full(shape, bool(scaled))
-    digits = f"{scaled:0{PLACES}b}".rstrip("0")
-    planes = bits(key, (len(digits), -(-size // WORD)))
-    below = jnp.zeros_like(planes[0])
-    for digit, plane in zip(reversed(digits), planes, strict=True):
-        below = below | ~plane if digit == "1" else below & ~plane
-    return _unpacked(below)[:size].reshape(shape).astype(bool)
 
 
 def _is_threefry(key: jax.Array) -> bool:

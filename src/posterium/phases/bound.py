@@ -135,9 +135,7 @@ class Bound:
         """Return the base noise of the draws, or the unit points that stand for it, (2 p, p)."""
         if self.estimator != "sigma_points":
             return q.family.noise(key, q.raw, self.samples)
-        mean = q.family.mean(q.raw)
-        points = jnp.sqrt(jnp.asarray(mean.size, mean.dtype)) * jnp.eye(mean.size, dtype=mean.dtype)
-        return jnp.concatenate([points, -points])
+        return sigma_points(q.family.mean(q.raw))
 
     def _draw(self, q: FamilyPosterior, z: Any) -> jax.Array:
         family: Any = q.family
@@ -189,3 +187,9 @@ def refuse_rows_together(network: Any, x: Any) -> None:
             "Estimators 'local' and 'flipout' expect a network whose answer to a row does not "
             "depend on the others; this one's does. Use estimator='shared'."
         )
+
+
+def sigma_points(mean: jax.Array) -> jax.Array:
+    """Return the points +-sqrt(p) e_i that stand for unit normals around a mean (p,): (2 p, p)."""
+    points = jnp.sqrt(jnp.asarray(mean.size, mean.dtype)) * jnp.eye(mean.size, dtype=mean.dtype)
+    return jnp.concatenate([points, -points])

@@ -62,8 +62,7 @@ def function_draws(
     for number, line in enumerate(functions[:shown]):
         ax.plot(x, line, linewidth=1, color=style.LINES[number % len(style.LINES)])
     if data is not None:
-        x_seen, y_seen = style.column(data[0], "data x"), style.column(data[1], "data y")
-        ax.scatter(x_seen, y_seen, s=26, color=style.DATA, zorder=3, label="data")
+        style.data_points(ax, *data)
     ax.set_xlim(x[0], x[-1])
     style.legend(ax, loc="upper left")
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)

@@ -45,10 +45,7 @@ def interval_band(
     x = style.column(x, "x")
     order = np.argsort(x)
     if data is not None:
-        points = style.column(data[0], "data x"), style.column(data[1], "data y")
-        few = len(points[0]) <= 200
-        look = {"s": 26} if few else {"s": 3, "alpha": 0.4, "linewidths": 0}
-        ax.scatter(*points, color=style.DATA, label="data", zorder=3, **look)
+        style.data_points(ax, *data, dense=len(data[0]) > 200)
     for number, (name, ends) in enumerate(bands.items()):
         color = (style.ALEATORIC, style.EPISTEMIC, *style.LINES)[number]
         low, high = (style.column(end, name)[order] for end in ends)

@@ -65,7 +65,7 @@ def regression_band(
         _lines(ax, x, np.asarray(functions)[:, order])
     ax.plot(x, mean, color=style.MEAN, linewidth=2, label="mean")
     if data is not None:
-        _points(ax, *data)
+        style.data_points(ax, *data)
     style.legend_below(ax)
     ax.set_xlim(x[0], x[-1])
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
@@ -82,12 +82,6 @@ def _lines(ax: Any, x: np.ndarray, functions: np.ndarray) -> None:
     for number, line in enumerate(functions):
         label = "sampled functions" if number == 0 else None
         ax.plot(x, line, color=style.MEAN, linewidth=0.7, alpha=0.45, label=label)
-
-
-def _points(ax: Any, x: Any, y: Any) -> None:
-    """Draw the data."""
-    x, y = style.column(x, "data x"), style.column(y, "data y")
-    ax.scatter(x, y, s=26, color=style.DATA, zorder=3, label="data")
 
 
 def predicted_observed(

@@ -119,6 +119,13 @@ def column(values: Any, name: str) -> np.ndarray:
     return array
 
 
+def data_points(ax: Any, x: Any, y: Any, *, dense: bool = False) -> None:
+    """Draw the data as points; small and pale ones where they are dense."""
+    x, y = column(x, "data x"), column(y, "data y")
+    look = {"s": 3, "alpha": 0.4, "linewidths": 0} if dense else {"s": 26}
+    ax.scatter(x, y, color=DATA, zorder=3, label="data", **look)
+
+
 def probability_colours(count: int) -> np.ndarray:
     """Return colours (count, 3) from class 0 over white to class 1: pale blue to pale red."""
     pyplot()

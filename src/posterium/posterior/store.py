@@ -40,7 +40,8 @@ def save(value: Any, path: PathLike, *, overwrite: bool = False) -> None:
     Notes
     -----
     No row of the data is in the file: of a fit's data it holds their number and the least and
-    greatest value of each input, and what was learned from them. Of a network, prior or
+    greatest value of each input, and what was learned from them. The one exception is
+    `Laplace("functional")`, which predicts from the inputs it was fitted to. Of a network, prior or
     likelihood of one's own it holds the numbers, and what they compute at four inputs made up
     within those ranges, by which `load` knows them again.
     """

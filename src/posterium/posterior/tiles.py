@@ -57,10 +57,7 @@ def collected(
     """
     each, size = members(posterior), count if how == "linear" else min(GROUP, count)
     groups = math.ceil(count / size)
-
-    def drawn(group: jax.Array) -> tuple[Any, ...]:
-        index = group * size + jnp.arange(size)
-        return prepare(posterior, model, key, index, tiles[0], count=count, how=how)
+    drawn = functools.partial(_drawn, posterior, model, key, tiles[0], how, count, size)
 
     def one(functions: tuple[Any, ...], tile: jax.Array) -> Parameters:
         found = parameters(functions, tile, how)
@@ -94,14 +91,11 @@ def averaged(
     """
     each, size = members(posterior), min(GROUP, count)
     groups = math.ceil(count / size)
+    drawn = functools.partial(_drawn, posterior, model, key, tiles[0], how, count, size)
     classes = model.likelihood.task == "classification"
     describe, average, join = (
         (probabilities, _of_classes, _mean) if classes else (described, _of_numbers, _law)
     )
-
-    def drawn(group: jax.Array) -> tuple[Any, ...]:
-        index = group * size + jnp.arange(size)
-        return prepare(posterior, model, key, index, tiles[0], count=count, how=how)
 
     def one(functions: tuple[Any, ...], tile: jax.Array, draws: jax.Array) -> Parameters:
         kept = jnp.tile(jnp.arange(size) < draws, each)
@@ -119,6 +113,21 @@ def averaged(
     shapes = jax.eval_shape(lambda: one(drawn(jnp.int32(0)), tiles[0], jnp.int32(1)))
     whole = tuple(jnp.zeros((len(tiles), *s.shape), s.dtype) for s in shapes)
     return _over(groups, used, drawn, add, whole)
+
+
+def _drawn(
+    posterior: Any,
+    model: Model,
+    key: jax.Array,
+    x: jax.Array,
+    how: str,
+    count: int,
+    size: int,
+    group: jax.Array,
+) -> tuple[Any, ...]:
+    """Return the functions of a group of so many draws, for rows like x."""
+    index = group * size + jnp.arange(size)
+    return prepare(posterior, model, key, index, x, count=count, how=how)
 
 
 def _over(
