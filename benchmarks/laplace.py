@@ -50,7 +50,7 @@ def side(python: str, name: str, case: str, folder: str, given: argparse.Namespa
 def middle(runs: list[Any], kind: str, step: str) -> float:
     """Return the median seconds of a step on all rows."""
     rows = job.digits()[2].shape[0]
-    scale = rows / runs[0]["glm_rows"] if step == "glm" else 1
+    scale = rows / runs[0]["glm_rows"] if step.startswith("glm") else 1
     return scale * statistics.median(run[kind][step] for run in runs)
 
 
@@ -84,7 +84,7 @@ def table(found: list[dict[str, Any]]) -> str:
                 for name, runs in (("ours", ours), ("peer", peer))
                 for kind in ("warm", "cold")
             }
-            scaled = step == "glm" and peer[0]["glm_rows"] < ours[0]["glm_rows"]
+            scaled = step.startswith("glm") and peer[0]["glm_rows"] < ours[0]["glm_rows"]
             cells = [f"{times[n, 'warm']:.3g} ({times[n, 'cold']:.3g})" for n in ("peer", "ours")]
             ratio = [times["peer", kind] / times["ours", kind] for kind in ("warm", "cold")]
             note = f", from {peer[0]['glm_rows']} rows" if scaled else ""

@@ -50,7 +50,7 @@ def main() -> None:
     def draws() -> None:
         _ = ps.predict(key, state["fit"], every, how="draws", draws=job.DRAWS).probs
 
-    steps = {"fit": fit, "tuning step": tune, "glm": glm}
+    steps = {"fit": fit, "tuning step": tune, "glm": glm, "glm again": glm}
     if told.case == "kronecker":
         steps["draws"] = draws
     clock = job.timed(steps, told.repeats)

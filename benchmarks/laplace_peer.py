@@ -62,7 +62,7 @@ def main() -> None:
     def draws() -> None:
         state["laplace"](every, pred_type="nn", link_approx="mc", n_samples=job.DRAWS)
 
-    steps = {"fit": fit, "tuning step": tune, "glm": glm}
+    steps = {"fit": fit, "tuning step": tune, "glm": glm, "glm again": glm}
     if told.case == "kronecker":
         steps["draws"] = draws
     clock = job.timed(steps, told.repeats)

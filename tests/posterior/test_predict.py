@@ -267,6 +267,22 @@ def test_draw_number_i_does_not_depend_on_how_many_are_asked_for():
     np.testing.assert_allclose(few.log_probs, many.log_probs[:3], rtol=1e-5)
 
 
+def test_what_rows_share_is_kept_as_long_as_the_fit(monkeypatch):
+    head = GaussianPosterior(CLASSES.posterior.mean, Full(np.eye(9, dtype=np.float32)), "linear")
+    own = fitted(head, CLASSES.model)
+    monkeypatch.setattr(predict_module, "PREPARED", {})
+    first, again, other = (
+        predict(KEY, fit, X[:5], how="probit").probs for fit in (own, own, replace(own))
+    )
+    np.testing.assert_array_equal(first, again)
+    np.testing.assert_array_equal(first, other)
+    wide = replace(own, posterior=replace(head, covariance=Full(9 * head.covariance.factor)))
+    assert not np.allclose(predict(KEY, wide, X[:5], how="probit").probs, first)
+    assert set(predict_module.PREPARED) == {id(own), id(wide)}
+    del own
+    assert set(predict_module.PREPARED) == {id(wide)}
+
+
 def test_wide_outputs_are_drawn_by_their_weights(monkeypatch):
     monkeypatch.setattr(predict_module, "WIDE", 2)
     found, drawn = (ask(KEY, CLASSES, X[:9], draws=20) for ask in (predict, predict_by_draws))

@@ -45,7 +45,6 @@ def prepare(
     model: Model,
     key: jax.Array,
     index: jax.Array,
-    x: Any,
     *,
     count: int,
     how: str,
@@ -53,21 +52,19 @@ def prepare(
     """Return what `parameters` needs of some draws: stacked functions, and their models.
 
     For draws of weights these are weights, of the linearised network with the weights it is
-    linearised at; for all else the posteriors themselves, ready for inputs like x, with a random
-    key a draw. `index` holds the numbers of the draws of each member.
+    linearised at; for all else the posteriors themselves, with a random key a draw. `index` holds
+    the numbers of the draws of each member.
     """
     if isinstance(posterior, Mixture):
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(posterior.size()))
 
         def member(part: Any, model: Model, key: jax.Array) -> tuple[Any, ...]:
-            return prepare(part, model, key, index, x, count=count, how=how)
+            return prepare(part, model, key, index, count=count, how=how)
 
         stacked = jax.vmap(member)(posterior.parts, posterior.models, keys)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), stacked)
     if how not in ("draws", LINEAR_DRAWS):
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
-        if in_closed_form(model, how) and how != "bridge":
-            posterior = _ready(posterior, model, x)
         return trees.stack((posterior, model, keys), 1)
 
     def one(i: jax.Array) -> tuple[Any, Model]:
@@ -167,10 +164,18 @@ def _function(part: GaussianPosterior, model: Model) -> Forward:
     return forward(model.network, part.mean)
 
 
-def _ready(part: GaussianPosterior, model: Model, x: Any) -> GaussianPosterior:
-    """Do once what the variances of the outputs at all rows share."""
-    covariance = part.covariance.ready(_function(part, model), part.mean.params, x)
-    return replace(part, covariance=covariance)
+@jax.jit
+def ready(posterior: Any, model: Model, x: jax.Array) -> Any:
+    """Return a posterior with the same variances of outputs at all rows like x, for less work.
+
+    None where rows share no work.
+    """
+    if isinstance(posterior, Mixture):
+        parts = jax.vmap(lambda *member: ready(*member, x))(posterior.parts, posterior.models)
+        return None if parts is None else replace(posterior, parts=parts)
+    f = _function(posterior, model)
+    covariance = posterior.covariance.ready(f, posterior.mean.params, x)
+    return None if covariance is None else replace(posterior, covariance=covariance)
 
 
 def linearised(part: GaussianPosterior, model: Model, x: jax.Array) -> tuple[jax.Array, jax.Array]:

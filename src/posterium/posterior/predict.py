@@ -7,6 +7,7 @@ the byte budget decides only how much of the answer is held at a time.
 import functools
 import math
 import warnings
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,7 @@ from posterium.posterior.functions import (
     in_closed_form,
     is_affine,
     members,
+    ready,
 )
 from posterium.posterior.links import LINKED
 from posterium.posterior.posterior import GaussianPosterior, Mixture
@@ -136,7 +138,7 @@ def _predictive(
     key: jax.Array, fit: Fit, x: Any, draws: int | None, how: str, max_bytes: int
 ) -> RegressionPredictive | ClassPredictive:
     forks.refuse()
-    fit = replace(fit, posterior=bare(fit.posterior))
+    given, fit = fit, replace(fit, posterior=bare(fit.posterior))
     each = draws_each(fit, draws, how)
     with jax.enable_x64(fit.precision == "float64"):
         x = _inputs(x, fit)
@@ -147,6 +149,8 @@ def _predictive(
     classes = likelihood.task == "classification"
     if how == "linear" and not in_closed_form(fit.model, how) and not (classes and outputs <= WIDE):
         how = LINEAR_DRAWS  # of numeric targets, so that covariances over rows agree with it
+    if in_closed_form(fit.model, how) and how != "bridge":
+        fit = _prepared(given, fit, np.zeros_like(x, shape=(1, *x.shape[1:])))
     row_bytes = 8 * members(fit.posterior) * each * sum(part.shape[2] for part in shapes)
     if row_bytes * TILE > max_bytes:
         raise ValueError(
@@ -171,6 +175,23 @@ def _predictive(
         blocks, (len(x), outputs), averages=averages, columns=law.columns if law else 1,
         levels=getattr(likelihood, "levels", ()),
     )  # fmt: skip
+
+
+PREPARED: dict[int, Fit] = {}
+"""Fits prepared for predictions in closed form, by the identity of those they come from."""
+
+
+def _prepared(given: Fit, fit: Fit, x: np.ndarray) -> Fit:
+    """Do what predictions at all rows share; once for a fit, as long as it is there."""
+    if id(given) in PREPARED:
+        return PREPARED[id(given)]
+    with jax.enable_x64(fit.precision == "float64"):
+        posterior = ready(fit.posterior, fit.model, x)
+    if posterior is None:
+        return fit
+    PREPARED[id(given)] = replace(fit, posterior=posterior)
+    weakref.finalize(given, PREPARED.pop, id(given), None)
+    return PREPARED[id(given)]
 
 
 def draws_each(fit: Fit, draws: int | None, how: str) -> int:

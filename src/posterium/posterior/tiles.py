@@ -57,7 +57,7 @@ def collected(
     """
     each, size = members(posterior), count if how == "linear" else min(GROUP, count)
     groups = math.ceil(count / size)
-    drawn = functools.partial(_drawn, posterior, model, key, tiles[0], how, count, size)
+    drawn = functools.partial(_drawn, posterior, model, key, how, count, size)
 
     def one(functions: tuple[Any, ...], tile: jax.Array) -> Parameters:
         found = parameters(functions, tile, how)
@@ -91,7 +91,7 @@ def averaged(
     """
     each, size = members(posterior), min(GROUP, count)
     groups = math.ceil(count / size)
-    drawn = functools.partial(_drawn, posterior, model, key, tiles[0], how, count, size)
+    drawn = functools.partial(_drawn, posterior, model, key, how, count, size)
     classes = model.likelihood.task == "classification"
     describe, average, join = (
         (probabilities, _of_classes, _mean) if classes else (described, _of_numbers, _law)
@@ -119,15 +119,14 @@ def _drawn(
     posterior: Any,
     model: Model,
     key: jax.Array,
-    x: jax.Array,
     how: str,
     count: int,
     size: int,
     group: jax.Array,
 ) -> tuple[Any, ...]:
-    """Return the functions of a group of so many draws, for rows like x."""
+    """Return the functions of a group of so many draws."""
     index = group * size + jnp.arange(size)
-    return prepare(posterior, model, key, index, x, count=count, how=how)
+    return prepare(posterior, model, key, index, count=count, how=how)
 
 
 def _over(

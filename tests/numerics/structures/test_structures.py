@@ -79,6 +79,25 @@ def test_entries_are_those_of_the_dense_matrix(structure):
     np.testing.assert_allclose(covariance.log_det(), -found, rtol=1e-12)
 
 
+@pytest.mark.parametrize("tau", [TAU, np.diag(TAU) + 0.01], ids=["diagonal", "correlated"])
+def test_the_slope_of_the_log_determinant_is_the_covariance(tau):
+    """d log det P = trace(P^-1 dP), forwards and backwards, for whatever moves."""
+    kept = ready(FullCurvature())
+    covariance = np.linalg.inv(MATRIX + (np.diag(tau) if tau.ndim == 1 else tau))
+    expected = (
+        np.einsum("g,pq->gpq", FACTOR, covariance),
+        np.einsum("pq,gpq->g", covariance, kept),
+        np.diag(covariance) if tau.ndim == 1 else covariance,
+    )
+    log_det = FullCurvature().log_det
+    together = jax.grad(log_det, argnums=(0, 1, 2))(kept, FACTOR, tau)
+    for place, slope in enumerate(expected):
+        alone = jax.grad(log_det, argnums=place)(kept, FACTOR, tau)
+        forwards = jax.jacfwd(log_det, argnums=place)(kept, FACTOR, tau)
+        for found in (together[place], alone, forwards):
+            np.testing.assert_allclose(found, slope, rtol=1e-9, atol=1e-12)
+
+
 def last(params, x):
     return 2 * jnp.tanh(x @ X.T @ X) @ params["w"] + params["b"][None]
 

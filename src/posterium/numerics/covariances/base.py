@@ -84,11 +84,11 @@ class Covariance(abc.ABC):
         return trees.count(params)
 
     def ready(self, f: Function, params: Any, x: Any) -> Any:
-        """Return what answers `outputs` and `marginals` alike, for many batches such as x.
+        """Return a record with the same `marginals` at any inputs like x, for less work.
 
-        Work that all rows share is done once there; where there is none it is the operator itself.
+        What all rows share is done once there. None where they share nothing.
         """
-        return self
+        return None
 
 
 def rows_at_once(numbers: int, dtype: Any) -> int:

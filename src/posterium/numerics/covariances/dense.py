@@ -8,12 +8,14 @@ import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
 from posterium._struct import struct
-from posterium.numerics.covariances.base import ROWS, Covariance, Function, pulled, rows_at_once
+from posterium.numerics.covariances.base import Covariance, Function, pulled, rows_at_once
 from posterium.numerics.kronecker import layout
 from posterium.numerics.taps import tap
 
 SUBSTITUTED = 512
 """Rows of a triangle up to which it is inverted by substitution."""
+HEAD_ROWS = 256
+"""Rows of which a last layer's variances are computed at a time."""
 
 
 @struct
@@ -102,7 +104,7 @@ class Full(Covariance):
         found = layout(f, params, x)
         return [self.factor[at] for at in found.entries], self.factor[found.rest]
 
-    def ready(self, f: Function, params: Any, x: Any) -> Any:
+    def ready(self, f: Function, params: Any, x: Any) -> "FullHead | None":
         """Take the gradients of several outputs in, where they are alike for all rows.
 
         So they are in a last layer: the variance of an output is then a quadratic form in what
@@ -110,7 +112,7 @@ class Full(Covariance):
         """
         tapped = tap(f, params, x)
         if any(p.positions > 1 for p in tapped.products):
-            return self
+            return None
 
         def slopes(x: Any) -> tuple[list[jax.Array], jax.Array]:
             return pulled(tapped, x)[2:]
@@ -118,19 +120,15 @@ class Full(Covariance):
         try:
             gradients, rest = jax.vmap(slopes, out_axes=None)(jax.tree.map(lambda a: a[:1], x))
         except ValueError:  # a gradient depends on the row
-            return self
+            return None
         if len(rest) == 1:
-            return self
-        blocks, others = self._blocks(f, params, x)
-
-        def inner(slopes: tuple[list[jax.Array], jax.Array]) -> jax.Array:
-            gradients, rest = slopes
-            pairs = zip(blocks, gradients, strict=True)
-            rows = [jnp.einsum("iop,o->ip", block, g[0]) for block, g in pairs]
-            rows = jnp.concatenate([*rows, (rest @ others)[None]])
-            return rows @ rows.T
-
-        return FullHead(self, jax.lax.map(inner, (gradients, rest)))
+            return None
+        found = layout(f, params, x)
+        pairs = zip(found.entries, gradients, strict=True)
+        rows = [jnp.einsum("ko,oip->kip", g[:, 0], self.factor[at.T]) for at, g in pairs]
+        rows.append((rest @ self.factor[found.rest])[:, None])
+        rows = jnp.concatenate(rows, axis=1)
+        return FullHead(jax.lax.map(lambda part: part @ part.T, rows))
 
 
 def _through(block: jax.Array, inputs: jax.Array, gradients: jax.Array) -> jax.Array:
@@ -146,20 +144,15 @@ class FullHead:
 
     Parameters
     ----------
-    whole
-        The covariance.
     inner
         Of each output, the covariance of its inputs' coefficients, (k, in, in): all products'
         inputs side by side, and 1 for what is in none.
     """
 
-    whole: Full
     inner: jax.Array
 
-    def outputs(self, f: Function, params: Any, x: Any) -> tuple[jax.Array, jax.Array]:
-        return self.whole.outputs(f, params, x)
-
     def marginals(self, f: Function, params: Any, x: Any) -> tuple[jax.Array, jax.Array]:
+        """As of `Covariance`."""
         tapped = tap(f, params, x)
 
         def one(x: Any) -> tuple[jax.Array, jax.Array]:
@@ -167,7 +160,7 @@ class FullHead:
             a = jnp.concatenate([*(a[0] for a in inputs), jnp.ones(1, out.dtype)])
             return out.ravel(), jnp.einsum("i,kij->kj", a, self.inner) @ a
 
-        return jax.lax.map(one, x, batch_size=ROWS)
+        return jax.lax.map(one, x, batch_size=HEAD_ROWS)
 
 
 def from_precision(precision: jax.Array) -> Full:

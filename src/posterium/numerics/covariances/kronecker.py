@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from posterium._struct import struct
 from posterium.numerics.covariances.base import (
@@ -102,11 +103,16 @@ class KroneckerCovariance(Covariance):
     title: ClassVar[str] = "Kronecker"
 
     def sqrt(self, z: jax.Array) -> jax.Array:
-        draw = z.at[self.places].multiply(self.sd)
-        for block in self.blocks:
-            inner = block.sd * z[block.entries]
-            draw = draw.at[block.entries].set(block.left @ inner @ block.right.T)
-        return draw
+        # Normals are taken in the order of the blocks: then one move puts all weights in place.
+        own, *others = jnp.split(z, np.cumsum([self.sd.size, *self._sizes()])[:-1])
+        parts, places = [self.sd * own], [self.places]
+        for block, normals in zip(self.blocks, others, strict=True):
+            inner = block.sd * normals.reshape(block.sd.shape)
+            parts.append((block.left @ inner @ block.right.T).ravel())
+            places.append(block.entries.ravel())
+        held = jnp.concatenate(places)
+        order = jnp.zeros_like(held).at[held].set(jnp.arange(held.size, dtype=held.dtype))
+        return jnp.concatenate(parts)[order]
 
     def variance(self) -> jax.Array:
         found = jnp.zeros_like(self.sd, shape=self.size()).at[self.places].set(self.sd**2)
@@ -188,7 +194,10 @@ class KroneckerCovariance(Covariance):
 
     def size(self) -> int:
         """Return the number of weights p."""
-        return self.places.size + sum(block.entries.size for block in self.blocks)
+        return self.places.size + sum(self._sizes())
+
+    def _sizes(self) -> list[int]:
+        return [block.entries.size for block in self.blocks]
 
 
 def _at_once(tapped: Tapped, f: Function, params: Any, x: Any) -> int:
