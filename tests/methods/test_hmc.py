@@ -35,7 +35,7 @@ from posterium.driver import program
 from posterium.evaluate import convergence
 from posterium.methods.hmc import HMC
 from posterium.methods.nuts import NUTS
-from posterium.numerics import mcmc
+from posterium.numerics.mcmc import hamiltonian
 
 SHORT = NUTS(warmup=300, draws=1000)
 REFERENCES = Path(__file__).resolve().parents[3] / "shared" / "data" / "posteriordb"
@@ -51,7 +51,7 @@ def pendulums(z: jax.Array) -> jax.Array:
 
 def flow(step_size: float, steps: int, log_density=pendulums):
     """Return the map (z, m) -> (z, m) of so many leapfrog steps, and the energy."""
-    advance, start, energy = mcmc.leapfrog(log_density, jnp.array([0.5, 1.0, 2.0]))
+    advance, start, energy = hamiltonian.leapfrog(log_density, jnp.array([0.5, 1.0, 2.0]))
 
     def move(z: jax.Array, m: jax.Array):
         end = jax.lax.fori_loop(0, steps, lambda _, s: advance(s, step_size), start(z, m))

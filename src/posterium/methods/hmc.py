@@ -13,7 +13,7 @@ from posterium._struct import static, struct
 from posterium.driver.protocol import Phase
 from posterium.model.data import Data
 from posterium.model.model import Model
-from posterium.numerics.mcmc import Adaptation, Trajectory
+from posterium.numerics.mcmc.hamiltonian import Adaptation, Trajectory
 from posterium.phases.chains import Sampling, WarmUp, check, check_settings
 
 

@@ -20,7 +20,8 @@ from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
 from posterium.model.priors.normal import Flat
 from posterium.model.weights import Weights
-from posterium.numerics import mcmc, trees
+from posterium.numerics import trees
+from posterium.numerics.mcmc import hamiltonian
 from posterium.posterior.fit import Verdict
 from posterium.posterior.positions import (
     Coordinates,
@@ -97,7 +98,7 @@ class WarmUp(Phase):
     Parameters
     ----------
     kernel
-        `mcmc.NoUTurn` or `mcmc.Trajectory`.
+        `hamiltonian.NoUTurn` or `hamiltonian.Trajectory`.
     adaptation
         What to steer to, and which mass.
     steps
@@ -111,7 +112,7 @@ class WarmUp(Phase):
     """
 
     kernel: Any
-    adaptation: mcmc.Adaptation = mcmc.Adaptation()
+    adaptation: hamiltonian.Adaptation = hamiltonian.Adaptation()
     steps: int = static(default=1000)
     chains: int = static(default=4)
     start: str = static(default="prior")
@@ -137,7 +138,7 @@ class WarmUp(Phase):
             count = z.shape[1]
             position = jnp.concatenate([z.astype(position.dtype), position[:, count:]], axis=1)
         log_density = target(model, data, fixed)
-        first = jax.vmap(lambda z, moved: mcmc.first_state(z, within(log_density, moved)))
+        first = jax.vmap(lambda z, moved: hamiltonian.first_state(z, within(log_density, moved)))
         adaptation = trees.stack(self.adaptation.init(position.shape[1]), self.chains)
         none = jnp.zeros((), jnp.int32)
         return WarmUpState(first(position, moved), fixed, adaptation, none, moved)
@@ -152,7 +153,7 @@ class WarmUp(Phase):
         """Return the windows of adaptation; with a mass that is known, none unless all fit."""
         if self.preconditioned and self.steps < WINDOWS:
             return np.zeros((self.steps, 2), np.int32)
-        return mcmc.schedule(self.steps)
+        return hamiltonian.schedule(self.steps)
 
     def end(self, state: WarmUpState, kept: Any, model: Model, data: Data) -> tuple[Tuned, Model]:
         tuned = jax.vmap(self.adaptation.result)(state.adaptation)
@@ -166,7 +167,7 @@ class Sampling(Phase):
     Parameters
     ----------
     kernel
-        `mcmc.NoUTurn` or `mcmc.Trajectory`.
+        `hamiltonian.NoUTurn` or `hamiltonian.Trajectory`.
     steps
         Draws of each chain.
     chains
@@ -209,7 +210,7 @@ class Sampling(Phase):
 @jax.jit
 def warm_up(
     kernel: Any,
-    adaptation: mcmc.Adaptation,
+    adaptation: hamiltonian.Adaptation,
     stage: jax.Array,
     key: jax.Array,
     state: WarmUpState,
@@ -227,7 +228,9 @@ def warm_up(
         return chain, adapted, info
 
     keys = jax.random.split(key, trees.leading_size(state.chain))
-    chain, adapted, info = mcmc.each(one, keys, state.chain, state.adaptation, state.coordinates)
+    chain, adapted, info = hamiltonian.each(
+        one, keys, state.chain, state.adaptation, state.coordinates
+    )
     return replace(state, chain=chain, adaptation=adapted, taken=state.taken + 1), info
 
 
@@ -252,7 +255,7 @@ def sample(
         info |= {"step_size": step_size, "log_joint": chain.logdensity}
         return chain, info | {"probe": convergence.function_values(here, weights, probes)}
 
-    chain, info = mcmc.each(
+    chain, info = hamiltonian.each(
         one, keys, state.chain, state.step_size, state.inverse_mass, state.coordinates
     )
     return replace(state, chain=chain), info
@@ -263,7 +266,9 @@ def place(coordinates: Coordinates | None, z: jax.Array) -> jax.Array:
     return z if coordinates is None else coordinates.position(z)
 
 
-def within(log_density: mcmc.LogDensity, coordinates: Coordinates | None) -> mcmc.LogDensity:
+def within(
+    log_density: hamiltonian.LogDensity, coordinates: Coordinates | None
+) -> hamiltonian.LogDensity:
     """Return the log joint as a function of the coordinates; the volume's change is constant."""
     return lambda z: log_density(place(coordinates, z))
 

@@ -1,4 +1,4 @@
-"""Building blocks of Markov chain Monte Carlo; all that is taken from BlackJAX comes through here.
+"""Hamiltonian kernels, and the adaptation of their step size and mass.
 
 BlackJAX is imported when a sampler is first used. Positions are vectors (p,): one array keeps the
 compiled programs small. All but `each` is for one chain.

@@ -1,0 +1,1 @@
+"""Markov chain Monte Carlo: kernels and their adaptation; all of BlackJAX comes through here."""
