@@ -102,7 +102,13 @@ def test_a_likelihood_that_is_no_density_is_refused(likelihood):
 
 @pytest.mark.parametrize(
     "wrong",
-    [HalfNormal(0.0), HalfCauchy(-1.0), Gamma(shape=0.0), InverseGamma(scale=-1.0), LogNormal(sd=0)],
+    [
+        HalfNormal(0.0),
+        HalfCauchy(-1.0),
+        Gamma(shape=0.0),
+        InverseGamma(scale=-1.0),
+        LogNormal(sd=0),
+    ],
 )
 def test_a_density_of_a_hyper_parameter_that_is_none_is_refused(wrong):
     noise = Gaussian(learn(1.0, prior=wrong))

@@ -325,7 +325,15 @@ def test_what_cannot_be_sampled_is_refused_with_a_way_out(model, data, words):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"mass": "full"}, {"start": "map"}, {"draws": 0}, {"draws": "ten"}, {"thin": 0}, {"chains": 0}]
+    "settings",
+    [
+        {"mass": "full"},
+        {"start": "map"},
+        {"draws": 0},
+        {"draws": "ten"},
+        {"thin": 0},
+        {"chains": 0},
+    ],
 )
 @pytest.mark.parametrize("sampler", [NUTS, HMC])
 def test_settings_without_sense_are_refused(sampler, settings):
