@@ -5,15 +5,11 @@ import numpy as np
 import pytest
 from tests.contracts.cases import DATA, KEY, LINEAR, METHODS, NOISE, PROBE, PROBED, X, Y
 
-import posterium as ps
 from posterium import (
-    IVON,
     MAP,
     MLP,
     NUTS,
     PBP,
-    VI,
-    Categorical,
     Ensemble,
     Evidence,
     Exact,
@@ -82,7 +78,7 @@ def _right():
     ids=["of the same kind", "wrapped", "learned"],
 )  # fmt: skip
 def test_differences_of_the_log_joint_are_divided_by_the_temperature(model):
-    """The change of variables of a free hyper-parameter belongs to coordinates, not to densities."""
+    """The change of variables of a free hyper-parameter is of its coordinate, and stays."""
     cold, data = tempered(model, T), as_data(X, Y)
 
     def parts(model, seed):

@@ -12,8 +12,8 @@ from tests.methods.planted import KINDS, planted
 from posterium import (
     MLP,
     Bernoulli,
-    Ensemble,
     ByPath,
+    Ensemble,
     Flat,
     Functions,
     Gaussian,
