@@ -1,7 +1,7 @@
 """Tempered: a method on the posterior at another temperature, and the curve over temperatures."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -61,8 +61,7 @@ class Tempered:
             return replace(self.of, of=inside).phases(model, data)
         refuse_correlated(model)
         inner = self.of.phases(tempered(model, self.temperature), data)
-        last = len(inner) - 1
-        return tuple(Heated(p, self.temperature, i == last) for i, p in enumerate(inner))
+        return *(Heated(phase, self.temperature) for phase in inner), WithoutEvidence()
 
 
 def _refuse(method: Any) -> None:
@@ -91,13 +90,10 @@ class Heated(Around):
         The phase.
     temperature
         T.
-    last
-        Whether it ends with the posterior, which then keeps no curvature to take an evidence from.
     """
 
     of: Phase
     temperature: Any
-    last: bool = static(default=False)
 
     def _seen(self, model: Model) -> Model:
         return tempered(model, self.temperature)
@@ -116,13 +112,31 @@ class Heated(Around):
 
     def end(self, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
         ended, learned = self.of.end(state, kept, self._seen(model), data)
-        return bare(ended) if self.last else ended, hyper.fill(model, hyper.free(learned))
+        return ended, hyper.fill(model, hyper.free(learned))
 
     def broken(self, info: Info) -> jax.Array:
         return self.of.broken(info)
 
     def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
         return self.of.judge(info, ended)
+
+
+@struct
+class WithoutEvidence(Phase):
+    """Nothing to do but to leave out the curvature that an evidence would be taken from."""
+
+    steps: ClassVar[int] = 0
+    batch_size: ClassVar[None] = None
+    name: ClassVar[str] = "tempered"
+
+    def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Any:
+        return start
+
+    def step(self, key: jax.Array, state: Any, model: Model, batch: Batch) -> tuple[Any, Info]:
+        return state, {}
+
+    def end(self, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
+        return bare(state), model
 
 
 @struct

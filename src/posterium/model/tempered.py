@@ -57,25 +57,12 @@ def _with_densities(part: Any, temperature: Any) -> Any:
     return jax.tree.map(one, part, is_leaf=hyper.is_learned)
 
 
-class _Delegating:
-    """A record that answers as the one it is around in all that it does not answer itself."""
-
-    around = ""
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == self.around:
-            raise AttributeError(name)
-        return getattr(getattr(self, self.around), name)
-
-
 @struct
-class TemperedPrior(_Delegating):
+class TemperedPrior:
     """A prior to the power 1 / temperature, not normalised."""
 
     prior: Any
     temperature: Any
-
-    around = "prior"
 
     def terms(self, params: Any) -> Any:
         """As of `Prior`."""
@@ -99,13 +86,16 @@ class TemperedPrior(_Delegating):
 
 
 @struct
-class TemperedScale(_Delegating):
+class TemperedScale:
     """The density of a free hyper-parameter to the power 1 / temperature, not normalised."""
 
     prior: Any
     temperature: Any
 
-    around = "prior"
+    @property
+    def vanishes(self) -> tuple[str, ...]:
+        """The ends towards which the density falls faster than any power."""
+        return self.prior.vanishes
 
     def log_prob(self, value: jax.Array) -> jax.Array:
         """As of `ScalePrior`."""
@@ -113,13 +103,16 @@ class TemperedScale(_Delegating):
 
 
 @struct
-class TemperedLikelihood(_Delegating):
-    """A likelihood to the power 1 / temperature; what it predicts is not tempered."""
+class TemperedLikelihood:
+    """A likelihood to the power 1 / temperature; in all else it answers as the likelihood does."""
 
     likelihood: Any
     temperature: Any
 
-    around = "likelihood"
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") or name == "likelihood":
+            raise AttributeError(name)
+        return getattr(self.likelihood, name)
 
     def log_prob(self, f: jax.Array, y: jax.Array) -> jax.Array:
         """As of `Likelihood`."""
