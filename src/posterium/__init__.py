@@ -78,6 +78,8 @@ _HOME = {
     "FunctionalCurvature": "numerics.structures.functional",
     "NUTS": "methods.nuts",
     "HMC": "methods.hmc",
+    "MCLMC": "methods.mclmc",
+    "AdjustedMCLMC": "methods.adjusted_mclmc",
     "VI": "methods.vi",
     "IVON": "methods.ivon",
     "PBP": "methods.pbp",

@@ -11,10 +11,12 @@ import numpy as np
 from posterium import (
     IVON,
     MAP,
+    MCLMC,
     MLE,
     MLP,
     PBP,
     VI,
+    AdjustedMCLMC,
     Bernoulli,
     Categorical,
     Ensemble,
@@ -167,6 +169,10 @@ METHODS: dict[str, MethodCase] = {
     ),
     "nuts": MethodCase(NUTS(warmup=200, draws=1000), ("NUTS",), full, **MONTE_CARLO),
     "hmc": MethodCase(HMC(warmup=200, draws=1000), ("HMC",), full, **MONTE_CARLO),
+    "mclmc": MethodCase(MCLMC(warmup=1000, draws=1000), ("MCLMC",), full, **MONTE_CARLO),
+    "adjusted mclmc": MethodCase(
+        AdjustedMCLMC(warmup=300, draws=1000), ("AdjustedMCLMC",), full, **MONTE_CARLO
+    ),
     "start from": MethodCase(StartFrom(Laplace(at=None), POLISHED), ("StartFrom",)),
     "tempered": MethodCase(Tempered(Laplace(), 1.0), ("Tempered",)),
     "subset": MethodCase(Subset(Laplace(at=None), "coefficients", rest=POLISHED), ("Subset",)),

@@ -112,6 +112,17 @@ def test_a_fault_is_named_with_what_to_try_next(name, status, words):
     assert len(verdict.advice) == len(verdict.reasons)
 
 
+def test_chains_that_are_meant_to_stay_apart_are_warned_of_where_others_fail():
+    chains = record(0)
+    assert convergence.judge_chains(chains, apart=True).status == "ok"
+    shift = np.arange(4.0)[:, None, None] * np.ones_like(chains["probe"])
+    modes = chains | {"probe": chains["probe"] + shift}
+    assert convergence.judge_chains(modes).status == "failed"
+    verdict = convergence.judge_chains(modes, apart=True)
+    assert verdict.status == "warned"
+    assert "modes of their own" in verdict.reasons[0]
+
+
 def test_chains_too_short_to_judge_fail():
     assert convergence.judge_chains(record(0, draws=3)).status == "failed"
 

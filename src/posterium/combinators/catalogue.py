@@ -21,11 +21,13 @@ from posterium.combinators.likelihoods import (
 from posterium.combinators.start import StartFrom
 from posterium.combinators.subset import Subset
 from posterium.driver.protocol import Method
+from posterium.methods.adjusted_mclmc import AdjustedMCLMC
 from posterium.methods.exact import Exact
 from posterium.methods.hmc import HMC
 from posterium.methods.ivon import IVON
 from posterium.methods.laplace import Laplace
 from posterium.methods.map import MAP
+from posterium.methods.mclmc import MCLMC
 from posterium.methods.nuts import NUTS
 from posterium.methods.pbp import PBP
 from posterium.methods.vi import VI
@@ -46,6 +48,9 @@ SHALLOW = (50,)
 
 NARROW = (16,)
 """Hidden layer where every step goes over all rows many times."""
+
+PAIR = (16, 16)
+"""Hidden layers where chains explore the modes of an ensemble."""
 
 SMALL = 4000
 """Up to so many rows, a table gets small batches."""
@@ -129,6 +134,11 @@ def _last_layer(rows: int) -> Subset:
 def _starts(rows: int) -> Ensemble:
     """Return modes for chains to start from."""
     return Ensemble(MAP(steps=2000, batch_size=64 if rows <= SMALL else 256, warmup=0.05), 4)
+
+
+def _langevin_ensemble(rows: int) -> StartFrom:
+    chains = MCLMC(warmup=1000, draws=100, thin=10, chains=8, energy_variance=0.05, apart=True)
+    return StartFrom(chains, Ensemble(descent(rows, steps=2000), 8))
 
 
 def _ivon(rows: int) -> IVON:
@@ -231,6 +241,12 @@ ENTRIES: dict[str, Entry] = {
         sampled=True,
         hidden=NARROW,
     ),
+    "mclmc": Entry(
+        "an ensemble of eight chains, each from a network stopped early (microcanonical Langevin)",
+        _langevin_ensemble,
+        sampled=True,
+        hidden=PAIR,
+    ),
 }
 
 
@@ -305,8 +321,9 @@ def _entry_like(method: Method) -> Entry:
     """
     kinds = _kinds(method)
     for kind, name in (
-        (Exact, "exact"), (NUTS, "nuts"), (HMC, "hmc"), (VI, "vi"),
-        (IVON, "ivon"), (PBP, "pbp"), (Laplace, "laplace"),
+        (Exact, "exact"), (NUTS, "nuts"), (HMC, "hmc"), (MCLMC, "mclmc"),
+        (AdjustedMCLMC, "hmc"), (VI, "vi"), (IVON, "ivon"), (PBP, "pbp"),
+        (Laplace, "laplace"),
     ):  # fmt: skip
         if kind in kinds:
             entry = ENTRIES[name]

@@ -45,11 +45,12 @@ def function_values(model: Model, weights: Weights, x: jax.Array) -> jax.Array:
     return jnp.concatenate([mean, jnp.log(variance)], axis=-1)
 
 
-def judge_chains(info: dict[str, np.ndarray]) -> Verdict:
+def judge_chains(info: dict[str, np.ndarray], *, apart: bool = False) -> Verdict:
     """Judge a sampler by what it recorded, step by step: arrays (s, c, ...).
 
     Used are ``probe`` (function values) and ``log_joint``, and ``diverging`` and ``energy`` where
-    there are any.
+    there are any. Chains that are meant to stay `apart`, in modes of their own, are warned of
+    where others fail.
     """
     by_chain = {name: np.swapaxes(np.asarray(v), 0, 1) for name, v in info.items()}
     log_joint = by_chain["log_joint"]
@@ -65,7 +66,7 @@ def judge_chains(info: dict[str, np.ndarray]) -> Verdict:
         judge_energy(by_chain.get("energy", np.zeros((chains, 0)))),
     ]
     if found[0].status == "ok":
-        found += [judge_agreement(values), judge_length(values)]
+        found += [(judge_apart if apart else judge_agreement)(values), judge_length(values)]
     return Verdict.merge(found)
 
 
@@ -101,7 +102,10 @@ def judge_divergences(diverging: np.ndarray) -> Verdict:
     return Verdict(
         "failed" if share > DIVERGING_FAILED else "warned",
         (f"{count} of {diverging.size} transitions diverged: there are places the chains miss.",),
-        ("Raise target_accept to 0.95 or 0.99, or choose a tighter prior.",),
+        (
+            "Raise target_accept to 0.95 or 0.99 (MCLMC: lower energy_variance), or choose a "
+            "tighter prior.",
+        ),
     )
 
 
@@ -134,6 +138,19 @@ def judge_agreement(values: np.ndarray) -> Verdict:
         "failed" if worst > RHAT_FAILED else "warned",
         (f"Chains disagree on predictions or log density: R-hat {worst:.4f}, over {RHAT_OK}.",),
         ("Run longer; if it stays, chains sit in different modes: use Ensemble(MAP()) as well.",),
+    )
+
+
+def judge_apart(values: np.ndarray) -> Verdict:
+    """Warn of chains that disagree, each with all others or with itself, (c, s, q)."""
+    between = np.nanmax(rhat(values), initial=1.0)
+    if between <= RHAT_OK:
+        return Verdict()
+    within = max(np.nanmax(rhat(chain[None]), initial=1.0) for chain in values)
+    return Verdict(
+        "warned",
+        (f"Chains hold modes of their own: R-hat {between:.3f}, of one alone up to {within:.3f}.",),
+        ("Read it as an ensemble: modes count equally, whatever their mass. Longer chains help.",),
     )
 
 

@@ -15,7 +15,8 @@ from posterium.driver.protocol import Phase
 from posterium.model.data import Data
 from posterium.model.model import Model
 from posterium.numerics.mcmc.hamiltonian import Adaptation, NoUTurn
-from posterium.phases.chains import Sampling, WarmUp, check, check_settings
+from posterium.phases.chains import Sampling, WarmUp
+from posterium.phases.checks import check, check_settings
 
 
 @struct

@@ -1,30 +1,23 @@
-"""Hamiltonian kernels, and the adaptation of their step size and mass.
+"""Hamiltonian kernels, and the adaptation of their step size and mass, for one chain.
 
-BlackJAX is imported when a sampler is first used. Positions are vectors (p,): one array keeps the
-compiled programs small. All but `each` is for one chain.
+BlackJAX is imported when a sampler is first used.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from posterium._struct import static, struct
+from posterium.numerics.mcmc.base import Info, LogDensity, Pace, strong
 
-LogDensity = Callable[[jax.Array], jax.Array]
-Info = dict[str, jax.Array]
+WINDOWS = 150
+"""Transitions that Stan's windows need: 75 to arrive, 25 for one window, 50 for the step size."""
 
 DIVERGENCE = 1000
 """Gain of energy along a trajectory, in nats, from which it counts as divergent."""
-
-
-def first_state(position: jax.Array, log_density: LogDensity) -> Any:
-    """Return the state of a chain at a position: the position, its log density and gradient."""
-    from blackjax.mcmc import hmc
-
-    return hmc.init(position, log_density)
 
 
 @struct
@@ -39,14 +32,23 @@ class NoUTurn:
 
     max_depth: int = static(default=10)
 
+    waits: ClassVar[bool] = True
+
+    def first_state(self, key: jax.Array, position: jax.Array, log_density: LogDensity) -> Any:
+        """Return the state of a chain at a position: with its log density and gradient."""
+        from blackjax.mcmc import hmc
+
+        return hmc.init(position, log_density)
+
     def step(
-        self, key: jax.Array, state: Any, log_density: LogDensity, step_size: Any, inverse_mass: Any
+        self, key: jax.Array, state: Any, log_density: LogDensity, pace: Pace
     ) -> tuple[Any, Info]:
         """Return the next state and what happened on the way."""
         from blackjax.mcmc import nuts
 
         kernel = nuts.build_kernel(divergence_threshold=DIVERGENCE)
-        state, info = kernel(key, state, log_density, step_size, inverse_mass, self.max_depth)
+        size, inverse_mass = pace.step_size, pace.inverse_mass
+        state, info = kernel(key, state, log_density, size, inverse_mass, self.max_depth)
         depth = jnp.asarray(info.num_trajectory_expansions, jnp.int32)
         return state, _info(info) | {"tree_depth": depth}
 
@@ -66,8 +68,16 @@ class Trajectory:
 
     leapfrog: int = static(default=16)
 
+    waits: ClassVar[bool] = True
+
+    def first_state(self, key: jax.Array, position: jax.Array, log_density: LogDensity) -> Any:
+        """Return the state of a chain at a position: with its log density and gradient."""
+        from blackjax.mcmc import hmc
+
+        return hmc.init(position, log_density)
+
     def step(
-        self, key: jax.Array, state: Any, log_density: LogDensity, step_size: Any, inverse_mass: Any
+        self, key: jax.Array, state: Any, log_density: LogDensity, pace: Pace
     ) -> tuple[Any, Info]:
         """Return the next state and what happened on the way."""
         from blackjax.mcmc import hmc
@@ -75,7 +85,8 @@ class Trajectory:
         key, length_key = jax.random.split(key)
         steps: Any = jax.random.randint(length_key, (), 1, self.leapfrog + 1)
         kernel = hmc.build_kernel(divergence_threshold=DIVERGENCE)
-        state, info = kernel(key, state, log_density, step_size, inverse_mass, steps)
+        size, inverse_mass = pace.step_size, pace.inverse_mass
+        state, info = kernel(key, state, log_density, size, inverse_mass, steps)
         return state, _info(info)
 
 
@@ -104,11 +115,15 @@ class Adaptation:
     target: Any = 0.8
     dense: bool = static(default=False)
 
-    def init(self, size: int) -> Any:
-        """Return the first state: step size 1, unit mass."""
-        return jax.tree.map(_strong, (self._steps()[0](1.0), self._mass()[0](size)))
+    def schedule(self, steps: int, *, known: bool) -> np.ndarray:
+        """Return the windows for so many steps; with a mass that is known, none unless all fit."""
+        return np.zeros((steps, 2), np.int32) if known and steps < WINDOWS else schedule(steps)
 
-    def update(self, state: Any, stage: Any, position: jax.Array, acceptance_rate: Any) -> Any:
+    def init(self, size: int, *, known: bool) -> Any:
+        """Return the first state: step size 1, unit mass."""
+        return strong((self._steps()[0](1.0), self._mass()[0](size)))
+
+    def update(self, state: Any, stage: Any, position: jax.Array, info: Info) -> Any:
         """Return the state after a transition.
 
         `stage` is a row of `schedule`. The mass moves at the end of a slow window only, and the
@@ -118,24 +133,27 @@ class Adaptation:
         _, observe, close = self._mass()
         slow, last = stage[0] == 1, stage[1] == 1
         step, mass = state
-        step = move(step, acceptance_rate)
+        step = move(step, info["acceptance_rate"])
         mass = jax.lax.cond(slow, lambda m: observe(m, position), lambda m: m, mass)
-        state = jax.tree.map(_strong, (step, mass))
+        state = strong((step, mass))
 
         def anew(state: Any) -> Any:
-            return jax.tree.map(_strong, (begin(best(state[0])), close(state[1])))
+            return strong((begin(best(state[0])), close(state[1])))
 
         return jax.lax.cond(last, anew, lambda s: s, state)
 
-    def in_force(self, state: Any) -> tuple[jax.Array, jax.Array]:
-        """Return the step size and the inverse mass (p,) or (p, p) for the next transition."""
+    def in_force(self, state: Any) -> Pace:
+        """Return how to move in the next transition."""
         step, mass = state
-        return jnp.exp(step.log_step_size), mass.inverse_mass_matrix
+        return Pace(jnp.exp(step.log_step_size), mass.inverse_mass_matrix)
 
-    def result(self, state: Any) -> tuple[jax.Array, jax.Array]:
-        """Return the step size and the inverse mass to sample with."""
+    def trace(self, position: jax.Array) -> None:
+        """Return what `result` needs of every position: nothing."""
+
+    def result(self, state: Any, traced: None) -> Pace:
+        """Return how to move when sampling."""
         step, mass = state
-        return jnp.exp(step.log_step_size_avg), mass.inverse_mass_matrix
+        return Pace(jnp.exp(step.log_step_size_avg), mass.inverse_mass_matrix)
 
     def _steps(self) -> tuple[Callable, Callable, Callable]:
         from blackjax.adaptation.step_size import dual_averaging_adaptation
@@ -154,17 +172,6 @@ def schedule(steps: int) -> np.ndarray:
 
     with jax.ensure_compile_time_eval():
         return np.asarray(build_schedule(steps), np.int32).reshape(steps, 2)
-
-
-def each(transition: Callable[..., Any], *of_chains: Any) -> Any:
-    """Return what a transition of every chain gives; arguments and results have a leading axis.
-
-    On a CPU one after another: no chain waits for another's longer trajectory, and the program is
-    half as long to compile. On accelerators side by side.
-    """
-    if jax.default_backend() == "cpu":
-        return jax.lax.map(lambda parts: transition(*parts), of_chains)
-    return jax.vmap(transition)(*of_chains)
 
 
 def leapfrog(
@@ -187,8 +194,3 @@ def leapfrog(
         return metric.kinetic_energy(state.momentum) - state.logdensity
 
     return integrators.velocity_verlet(log_density, metric.kinetic_energy), start, energy
-
-
-def _strong(leaf: Any) -> jax.Array:
-    """Return an array of a definite type: a Python number would change the program that sees it."""
-    return jnp.asarray(leaf, jnp.result_type(leaf))

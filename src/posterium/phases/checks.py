@@ -1,0 +1,89 @@
+"""What samplers refuse before anything runs."""
+
+from typing import Any
+
+import jax
+
+from posterium.model import hyper
+from posterium.model.data import Data, Stream
+from posterium.model.model import Model
+from posterium.model.priors.normal import Flat
+from posterium.numerics import trees
+from posterium.phases.descent import check_counts
+
+STARTS = ("prior", "network")
+MASSES = ("diagonal", "dense", "start")
+
+
+def check(model: Model, data: Data, start: str) -> None:
+    """Refuse what these samplers cannot do.
+
+    Raises
+    ------
+    ValueError
+        For a stream, a free hyper-parameter without a prior, a flat prior to start from, or a
+        network whose state changes in training.
+    """
+    if isinstance(data, Stream):
+        raise ValueError(
+            "This sampler expects data in memory, because every transition goes over all rows; "
+            "got a stream. Use as_data(x, y), or MAP, Laplace or VI, which take streams."
+        )
+    if any(h.prior is None for h in hyper.learned(model)):
+        raise ValueError(
+            "A sampler expects a prior for every free hyper-parameter; at least one has none. Give "
+            "it one, as in Gaussian(learn(1.0, prior=HalfNormal(1.0))), or fix its value."
+        )
+    parts = jax.tree.leaves(model.prior, is_leaf=lambda part: isinstance(part, Flat))
+    if start == "prior" and any(isinstance(part, Flat) for part in parts):
+        raise ValueError(
+            "start='prior' needs a proper prior of all weights; got one that is Flat(), or has "
+            "such a part. Use start='network'."
+        )
+    _check_state(model, data)
+
+
+def _check_state(model: Model, data: Data) -> None:
+    def changed(key: jax.Array, data: Data) -> Any:
+        weights = trees.cast(model.network.init(key, data.x), data.weight.dtype)
+        after = jax.tree.leaves(model.network.apply(weights, data.x, train=True)[1])
+        same = [a is b for a, b in zip(jax.tree.leaves(weights.state), after, strict=False)]
+        found.append(not all(same) or weights.key is not None)
+        return key
+
+    found: list[bool] = []
+    jax.eval_shape(changed, jax.random.key(0), data)
+    if found[0]:
+        raise ValueError(
+            "A sampler expects a network without running statistics and without noise of its own; "
+            "this one changes its state in training, as batch norm does, or draws a dropout mask. "
+            "Use layer norm instead, as in MLP(layer_norm=True), or MAP in an Ensemble."
+        )
+
+
+def check_directions(model: Model, data: Data) -> None:
+    """Refuse a single dimension, in which a direction cannot be turned.
+
+    Raises
+    ------
+    ValueError
+        For a model of one weight and no free hyper-parameter.
+    """
+    shapes = jax.eval_shape(model.network.init, jax.random.key(0), data.x).params
+    if trees.count((shapes, hyper.free(model))) < 2:
+        raise ValueError(
+            "A microcanonical sampler expects at least two weights or free hyper-parameters; got "
+            "one. Use NUTS() or Exact()."
+        )
+
+
+def check_settings(start: str, mass: str, masses: tuple[str, ...] = MASSES, **counts: int) -> None:
+    """Refuse settings of a sampler that make no sense."""
+    if start not in STARTS:
+        raise ValueError(f"start must be 'prior' or 'network'; got {start!r}.")
+    if mass not in masses:
+        raise ValueError(f"mass must be one of {', '.join(map(repr, masses))}; got {mass!r}.")
+    check_counts(**counts)
+    for name, count in counts.items():
+        if count < 1:
+            raise ValueError(f"{name} must be at least 1; got {count}.")

@@ -1,0 +1,67 @@
+"""MCLMC and its adjusted form: closed-form posteriors, the bias and its bound, what is refused."""
+
+import jax
+import numpy as np
+
+from posterium import (
+    MCLMC,
+    AdjustedMCLMC,
+    Functions,
+    Gaussian,
+    Model,
+    Normal,
+    as_data,
+    fit,
+)
+from posterium.evaluate import convergence
+
+KEY = jax.random.key(5)
+SIZE = 10
+
+
+def product(params, x):
+    return x @ params["w"]
+
+
+def coefficients(key, x):
+    return {"w": jax.random.normal(key, (x.shape[1], 1), x.dtype)}
+
+
+def ill_conditioned():
+    """Return model, data, mean, axes (p, p) and sds of a Gaussian whose covariance has 1e3."""
+    rng = np.random.default_rng(2)
+    axes = np.linalg.qr(rng.normal(size=(SIZE, SIZE)))[0]
+    precision = np.geomspace(2, 2000, SIZE)
+    x, y = np.sqrt(precision - 1)[:, None] * axes.T, rng.normal(size=SIZE)
+    model = Model(Functions(coefficients, product), Normal(1.0, "none"), Gaussian(1.0))
+    mean = axes / precision @ axes.T @ x.T @ y
+    return model, as_data(x, y), mean, axes, precision**-0.5
+
+
+def whitened(method):
+    """Return draws (c, s, p) along the axes of the posterior, in its sds, and the fit."""
+    model, data, mean, axes, sd = ill_conditioned()
+    found = fit(KEY, model, data, method)
+    return (found.posterior.draws.weights.params["w"][..., 0] - mean) @ axes / sd, found
+
+
+def test_adjusted_draws_have_the_moments_of_an_ill_conditioned_gaussian():
+    z, found = whitened(AdjustedMCLMC(warmup=600, draws=1000))
+    assert found.verdict.status == "ok", str(found.verdict)
+    assert z.dtype == np.float64
+    products = z[..., :, None] * z[..., None, :]
+    for draws, exact in ((z, np.zeros(SIZE)), (products, np.eye(SIZE))):
+        error = (draws.mean(axis=(0, 1)) - exact) / convergence.mcse(draws)
+        assert np.abs(error).max() < 4.5
+    accepted = found.info["sampling"]["acceptance_rate"].mean(axis=0)
+    assert np.abs(accepted - 0.9).max() < 0.05
+
+
+def test_the_bias_of_unadjusted_draws_is_small():
+    """Variances are off by less than 4 % beyond their Monte Carlo error, means by none."""
+    z, found = whitened(MCLMC(warmup=2000, draws=1000, thin=20))
+    assert found.verdict.status == "ok", str(found.verdict)
+    assert np.abs(z.mean(axis=(0, 1)) / convergence.mcse(z)).max() < 4
+    square, error = (z**2).mean(axis=(0, 1)), convergence.mcse(z**2)
+    assert np.all(np.abs(square - 1) < 4 * error + 0.04)
+    assert found.info["sampling"]["energy_variance"].mean() < 1e-3
