@@ -54,6 +54,7 @@ def test_the_phases_of_the_start_come_first_and_its_end_is_where_chains_begin():
     assert list(found.info) == ["descent", "warmup", "sampling"]
     best = found.info["descent"]["objective"][-1].max() * 20
     assert found.info["warmup"]["log_joint"][0].min() > best - 30
+    assert np.array_equal(found.info["sampling"]["origin"], np.tile([0, 1, 0, 1], (4, 1)))
 
 
 def test_a_fit_that_is_there_is_a_start_with_its_hyper_parameters():

@@ -96,6 +96,21 @@ def test_the_integrator_keeps_volume():
     assert np.linalg.det(np.asarray(jacobian)) == pytest.approx(1, abs=1e-8)
 
 
+def test_a_trajectory_that_is_cut_short_before_it_turns_is_told_from_one_that_turns():
+    kernel = hamiltonian.NoUTurn(max_depth=3)
+
+    @jax.jit
+    def depth(step_size: float):
+        state = hamiltonian.first_state(jnp.zeros(3), lambda z: -0.5 * jnp.sum(z**2))
+        _, info = kernel.step(jax.random.key(0), state, lambda z: -0.5 * jnp.sum(z**2), step_size,
+                              jnp.ones(3))  # fmt: skip
+        return info["tree_depth"], info["reached_max_depth"]
+
+    # Half a period takes pi: 7 steps of 0.01 are far from it, 7 of 0.9 are beyond.
+    assert depth(0.01) == (3, True)
+    assert not depth(0.9)[1]
+
+
 # Posteriors in closed form
 
 

@@ -51,6 +51,8 @@ class Tuned:
         Position (c, p), log density and gradient of every chain.
     fixed
         The network's fixed numbers, the same for all chains: they belong to the model.
+    origin
+        For each chain the first one that began at the same point, (c,).
     step_size
         Step sizes, (c,).
     inverse_mass
@@ -61,6 +63,7 @@ class Tuned:
 
     chain: Any
     fixed: Any
+    origin: Any
     step_size: Any
     inverse_mass: Any
     coordinates: Any = None
@@ -76,6 +79,8 @@ class WarmUpState:
         Position (c, p), log density and gradient of every chain.
     fixed
         The network's fixed numbers, the same for all chains: they belong to the model.
+    origin
+        For each chain the first one that began at the same point, (c,).
     adaptation
         Step sizes and masses so far, by chain.
     taken
@@ -86,6 +91,7 @@ class WarmUpState:
 
     chain: Any
     fixed: Any
+    origin: Any
     adaptation: Any
     taken: Any
     coordinates: Any = None
@@ -137,11 +143,13 @@ class WarmUp(Phase):
             z = jax.vmap(lambda key: jax.random.normal(key, moved.mean.shape[1:]))(keys[:-1])
             count = z.shape[1]
             position = jnp.concatenate([z.astype(position.dtype), position[:, count:]], axis=1)
+        same = jax.lax.map(lambda z: jnp.all(position == z[None], axis=1), position)
+        origin = jnp.argmax(same, axis=1).astype(jnp.int32)
         log_density = target(model, data, fixed)
         first = jax.vmap(lambda z, moved: hamiltonian.first_state(z, within(log_density, moved)))
         adaptation = trees.stack(self.adaptation.init(position.shape[1]), self.chains)
         none = jnp.zeros((), jnp.int32)
-        return WarmUpState(first(position, moved), fixed, adaptation, none, moved)
+        return WarmUpState(first(position, moved), fixed, origin, adaptation, none, moved)
 
     def step(
         self, key: jax.Array, state: WarmUpState, model: Model, batch: Batch
@@ -157,7 +165,7 @@ class WarmUp(Phase):
 
     def end(self, state: WarmUpState, kept: Any, model: Model, data: Data) -> tuple[Tuned, Model]:
         tuned = jax.vmap(self.adaptation.result)(state.adaptation)
-        return Tuned(state.chain, state.fixed, *tuned, state.coordinates), model
+        return Tuned(state.chain, state.fixed, state.origin, *tuned, state.coordinates), model
 
 
 @struct
@@ -258,7 +266,7 @@ def sample(
     chain, info = hamiltonian.each(
         one, keys, state.chain, state.step_size, state.inverse_mass, state.coordinates
     )
-    return replace(state, chain=chain), info
+    return replace(state, chain=chain), info | {"origin": state.origin}
 
 
 def place(coordinates: Coordinates | None, z: jax.Array) -> jax.Array:
@@ -277,7 +285,7 @@ def summed(name: str, values: jax.Array) -> jax.Array:
     """Return what to record of several transitions between two draws."""
     if name == "acceptance_rate":
         return jnp.mean(values)
-    if name == "diverging":
+    if name in ("diverging", "reached_max_depth"):
         return jnp.any(values)
     return jnp.sum(values) if name == "n_steps" else values[-1]
 
