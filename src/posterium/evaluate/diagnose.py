@@ -184,7 +184,7 @@ def _quantities(
     yield from _flat(by_draw.hyper_parameters(fit))
     if isinstance(data, Data):
         tiles = by_draw.log_likelihoods(key, fit, data, draws)
-        yield "log likelihood", sum(tile.astype(float).sum(axis=2) for tile in tiles)
+        yield "log likelihood", np.sum([tile.sum(axis=2, dtype=float) for tile in tiles], axis=0)
     recorded = by_draw.record(fit)
     if "log_joint" in recorded:
         yield "log joint", recorded["log_joint"]
@@ -222,7 +222,7 @@ def _of_weights(names: tuple[str, ...], values: tuple[np.ndarray, ...]) -> Diagn
 
 def _sampler(recorded: dict[str, np.ndarray]) -> dict[str, float]:
     """Return what a sampler's record (c, s) says of its transitions."""
-    found = {}
+    found: dict[str, float] = {}
     if "diverging" in recorded:
         found["divergences"] = int(recorded["diverging"].sum())
     if "energy" in recorded:

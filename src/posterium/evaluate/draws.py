@@ -95,6 +95,11 @@ def record(fit: Fit) -> dict[str, np.ndarray]:
     }
 
 
+def padded(count: int) -> np.ndarray:
+    """Return the numbers of so many rows, the last repeated: few lengths, so few programs."""
+    return np.minimum(np.arange(1 << (count - 1).bit_length()), count - 1)
+
+
 def value_names(likelihood: Any, count: int) -> list[str]:
     """Return what so many function values of a row are called; see `values_of`."""
     if likelihood.task == "classification":
@@ -129,11 +134,11 @@ def _tiles(
             f"x must have the columns that were fitted, rows of shape {fit.seen.low.shape}; got "
             f"{x.shape[1:]}."
         )
-    size = min(TILE, len(x))
-    for start in range(0, len(x), size):
-        rows = np.minimum(np.arange(start, start + size), len(x) - 1)
+    for start in range(0, len(x), TILE):
+        count = min(TILE, len(x) - start)
+        rows = start + padded(count)
         of_rows = None if y is None else y[rows]
-        yield _tile(key, fit, x[rows], of_rows, draws, say)[:, :, : len(x) - start]
+        yield _tile(key, fit, x[rows], of_rows, draws, say)[:, :, :count]
 
 
 def _tile(

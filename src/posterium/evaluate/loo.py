@@ -198,8 +198,10 @@ def _blocks(key: jax.Array, fit: Fit, data: Data, draws: int) -> Iterator[np.nda
 
 def _smoothed_rows(block: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return log densities left out and seen, and k-hat, of rows under s draws, (s, b)."""
+    rows = block.shape[1]
     with jax.enable_x64(True):
-        log_weight, k_hat = map(np.asarray, _smooth(jnp.asarray(-block)))
+        smooth, k_hat = map(np.asarray, _smooth(jnp.asarray(-block[:, by_draw.padded(rows)])))
+    log_weight, k_hat = smooth[:, :rows], k_hat[:rows]
     seen = logsumexp(block, axis=0) - np.log(len(block))
     return logsumexp(log_weight + block, axis=0), seen, k_hat
 

@@ -28,6 +28,7 @@ from posterium.posterior.positions import (
     coordinates,
     function,
     opening,
+    origins,
     spread,
     target,
     unraveller,
@@ -143,13 +144,13 @@ class WarmUp(Phase):
             z = jax.vmap(lambda key: jax.random.normal(key, moved.mean.shape[1:]))(keys[:-1])
             count = z.shape[1]
             position = jnp.concatenate([z.astype(position.dtype), position[:, count:]], axis=1)
-        same = jax.lax.map(lambda z: jnp.all(position == z[None], axis=1), position)
-        origin = jnp.argmax(same, axis=1).astype(jnp.int32)
         log_density = target(model, data, fixed)
         first = jax.vmap(lambda z, moved: hamiltonian.first_state(z, within(log_density, moved)))
         adaptation = trees.stack(self.adaptation.init(position.shape[1]), self.chains)
         none = jnp.zeros((), jnp.int32)
-        return WarmUpState(first(position, moved), fixed, origin, adaptation, none, moved)
+        return WarmUpState(
+            first(position, moved), fixed, origins(position), adaptation, none, moved
+        )
 
     def step(
         self, key: jax.Array, state: WarmUpState, model: Model, batch: Batch
