@@ -22,7 +22,7 @@ from posterium import (
 from posterium.combinators.start import StartFrom
 from posterium.methods.hmc import HMC
 from posterium.numerics import trees
-from posterium.posterior.positions import spread
+from posterium.posterior.positions import origins, spread
 from posterium.posterior.posterior import Mixture, Point
 
 TINY = HMC(warmup=1, draws=4, chains=4)
@@ -47,6 +47,11 @@ def test_chain_i_begins_at_member_i_and_members_come_round_again(members):
     np.testing.assert_allclose(draws.raws[0], np.log(0.7), rtol=1e-6)
 
 
+def test_chains_that_begin_at_one_point_share_their_origin():
+    position = np.array([[0.0, 0], [1, 0], [0, 0], [1, 1], [1, 0]])
+    assert origins(position).tolist() == [0, 1, 0, 3, 1]
+
+
 def test_the_phases_of_the_start_come_first_and_its_end_is_where_chains_begin():
     method = StartFrom(TINY, Ensemble(MAP(steps=300, learning_rate=0.1), 2))
     assert method.precision == "float64"
@@ -54,6 +59,8 @@ def test_the_phases_of_the_start_come_first_and_its_end_is_where_chains_begin():
     assert list(found.info) == ["descent", "warmup", "sampling"]
     best = found.info["descent"]["objective"][-1].max() * 20
     assert found.info["warmup"]["log_joint"][0].min() > best - 30
+    # Members that ended at the one mode there is are one place to begin.
+    assert np.array_equal(found.info["sampling"]["origin"], np.zeros((4, 4)))
 
 
 def test_a_fit_that_is_there_is_a_start_with_its_hyper_parameters():

@@ -1,70 +1,12 @@
-"""R-hat and effective sample size against BlackJAX's and closed forms; the verdict on chains."""
+"""The verdict on chains: faults planted in records, faultless records, what is compared."""
 
 import jax
 import numpy as np
 import pytest
-from blackjax import diagnostics
+from tests.evaluate.simulated import autoregressive
 
 from posterium import MLP, Bernoulli, Categorical, Gaussian, Model, Normal
 from posterium.evaluate import convergence
-
-
-def autoregressive(seed: int, chains: int, draws: int, rho: float, quantities: int = 3):
-    """Return stationary chains of unit variance with correlation rho from draw to draw."""
-    noise = np.random.default_rng(seed).normal(size=(draws, chains, quantities))
-    values = np.empty_like(noise)
-    values[0] = noise[0]
-    for t in range(1, draws):
-        values[t] = rho * values[t - 1] + np.sqrt(1 - rho**2) * noise[t]
-    return np.swapaxes(values, 0, 1)
-
-
-@pytest.mark.parametrize("name", ["rhat", "ess_bulk", "ess_tail"])
-def test_diagnostics_agree_with_an_independent_implementation(name):
-    values = autoregressive(0, 4, 200, 0.6)
-    values[0, :, 1] += 1
-    values[:2, :, 2] *= 3
-    with jax.enable_x64(True):
-        expected = [getattr(diagnostics, name)(values[:, :, i]) for i in range(3)]
-    # BlackJAX also bounds the last even autocorrelation, where Stan does not: parts of a percent.
-    tolerance = 1e-9 if name == "rhat" else 5e-3
-    np.testing.assert_allclose(getattr(convergence, name)(values), expected, rtol=tolerance)
-
-
-def test_the_standard_error_of_the_mean_agrees_with_that_of_an_autoregression():
-    rho, chains, draws = 0.7, 4, 5000
-    values = autoregressive(1, chains, draws, rho, 20)
-    exact = np.sqrt((1 + rho) / (1 - rho) / (chains * draws))
-    np.testing.assert_allclose(convergence.mcse(values), exact, rtol=0.15)
-    z = values.mean(axis=(0, 1)) / convergence.mcse(values)
-    assert np.abs(z).max() < 4
-
-
-def test_chains_of_different_spread_are_told_apart():
-    values = autoregressive(2, 4, 1000, 0.0, 1)
-    assert convergence.rhat(values)[0] < 1.01
-    values[0] *= 3
-    assert convergence.rhat(values)[0] > 1.05
-
-
-def test_chains_that_repeat_draws_are_ranked_with_shared_ranks():
-    values = np.repeat(autoregressive(4, 4, 100, 0.5), 3, axis=1)
-    with jax.enable_x64(True):
-        expected = [diagnostics.ess_bulk(values[:, :, i]) for i in range(3)]
-    np.testing.assert_allclose(convergence.ess_bulk(values), expected, rtol=5e-3)
-
-
-def test_a_constant_is_not_judged_and_constants_that_differ_are_infinitely_far_apart():
-    same, apart = np.ones((4, 100, 1)), np.arange(4.0)[:, None, None] * np.ones((4, 100, 1))
-    assert np.isnan(convergence.rhat(same)).all()
-    assert np.isnan(convergence.ess_bulk(same)).all()
-    assert np.isinf(convergence.rhat(apart)).all()
-
-
-def test_a_summary_names_every_number():
-    found = convergence.summary(autoregressive(3, 4, 500, 0.2, 2))
-    assert set(found) == {"mean", "sd", "mcse", "rhat", "ess_bulk", "ess_tail"}
-    assert all(value.shape == (2,) for value in found.values())
 
 
 def record(seed: int, draws: int = 1000, chains: int = 4) -> dict[str, np.ndarray]:
@@ -88,6 +30,8 @@ def spoil(name: str) -> dict[str, np.ndarray]:
         info["diverging"][::5] = True
     elif name == "lost":
         info["log_joint"][:, 3] = -np.inf
+    elif name == "cut short":
+        info["reached_max_depth"] = np.arange(4000).reshape(1000, 4) % 10 == 0
     elif name == "slow energy":
         info["energy"] = np.cumsum(info["energy"], axis=0)
     return info
@@ -101,6 +45,7 @@ def spoil(name: str) -> dict[str, np.ndarray]:
         ("one divergence", "warned", "1 of 4000 transitions diverged"),
         ("many divergences", "failed", "800 of 4000"),
         ("lost", "failed", "not finite"),
+        ("cut short", "warned", "10% of trajectories reached max_depth"),
         ("slow energy", "warned", "Energies"),
         ("short", "warned", "effective draws"),
     ],
@@ -130,6 +75,32 @@ def test_chains_too_short_to_judge_fail():
 def test_of_100_faultless_records_at_most_2_are_flagged():
     flagged = sum(convergence.judge_chains(record(seed)).status != "ok" for seed in range(100))
     assert flagged <= 2
+
+
+def test_a_few_trajectories_cut_short_are_no_reason_to_warn():
+    info = record(0) | {"reached_max_depth": np.arange(4000).reshape(1000, 4) % 25 == 0}
+    assert convergence.judge_chains(info).status == "ok"
+
+
+def short(seed: int, chains: int = 64, draws: int = 20) -> dict[str, np.ndarray]:
+    """Return the record of many short chains that began at eight points, and forgot them."""
+    origin = np.broadcast_to(np.arange(chains) % 8, (draws, chains))
+    return record(seed, draws, chains) | {"origin": origin}
+
+
+def test_many_short_chains_are_judged_by_where_they_began():
+    flagged = [convergence.judge_chains(short(seed)) for seed in range(50)]
+    assert sum(verdict.status != "ok" for verdict in flagged) <= 1
+    alone = record(0, 20, 64)
+    assert "R-hat" in convergence.judge_chains(alone).reasons[0]
+
+
+def test_short_chains_that_remember_where_they_began_are_flagged():
+    info = short(0)
+    info["probe"][:, :, 5, 0] += 0.8 * np.random.default_rng(1).normal(size=8)[info["origin"]]
+    verdict = convergence.judge_chains(info)
+    assert verdict.status == "failed"
+    assert "nested R-hat" in verdict.reasons[0]
 
 
 def test_probes_are_up_to_32_rows_from_first_to_last():

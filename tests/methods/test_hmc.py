@@ -33,7 +33,7 @@ from posterium import (
 )
 from posterium._struct import struct
 from posterium.driver import program
-from posterium.evaluate import convergence
+from posterium.evaluate import convergence, mixing
 from posterium.methods.hmc import HMC
 from posterium.methods.nuts import NUTS
 from posterium.numerics.mcmc import hamiltonian
@@ -97,6 +97,21 @@ def test_the_integrator_keeps_volume():
     assert np.linalg.det(np.asarray(jacobian)) == pytest.approx(1, abs=1e-8)
 
 
+def test_a_trajectory_that_is_cut_short_before_it_turns_is_told_from_one_that_turns():
+    kernel = hamiltonian.NoUTurn(max_depth=3)
+
+    @jax.jit
+    def depth(step_size: float):
+        state = hamiltonian.first_state(jnp.zeros(3), lambda z: -0.5 * jnp.sum(z**2))
+        _, info = kernel.step(jax.random.key(0), state, lambda z: -0.5 * jnp.sum(z**2), step_size,
+                              jnp.ones(3))  # fmt: skip
+        return info["tree_depth"], info["reached_max_depth"]
+
+    # Half a period takes pi: 7 steps of 0.01 are far from it, 7 of 0.9 are beyond.
+    assert depth(0.01) == (3, True)
+    assert not depth(0.9)[1]
+
+
 # Posteriors in closed form
 
 
@@ -114,10 +129,10 @@ def linear_gaussian():
 
 def assert_moments(draws: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> None:
     """Hold means and covariances of draws (c, s, p) to 4 Monte Carlo standard errors."""
-    z = (draws.mean(axis=(0, 1)) - mean) / convergence.mcse(draws)
+    z = (draws.mean(axis=(0, 1)) - mean) / mixing.mcse(draws)
     assert np.abs(z).max() < 4
     products = (draws - mean)[..., :, None] * (draws - mean)[..., None, :]
-    z = (products.mean(axis=(0, 1)) - covariance) / convergence.mcse(products)
+    z = (products.mean(axis=(0, 1)) - covariance) / mixing.mcse(products)
     assert np.abs(z).max() < 4
 
 
@@ -219,7 +234,7 @@ def reference_draws(name: str, method):
 def assert_reference(draws: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> None:
     sd = np.sqrt(np.diagonal(covariance))
     error = draws.mean(axis=(0, 1)) - mean
-    assert np.abs(error / convergence.mcse(draws)).max() < 4
+    assert np.abs(error / mixing.mcse(draws)).max() < 4
     assert np.abs(error / sd).max() < 0.1
     ratio = draws.std(axis=(0, 1), ddof=1) / sd
     assert 0.95 <= ratio.min()
@@ -241,8 +256,8 @@ def test_reference_posteriors_are_met(name, sampler):
     method = sampler(warmup=1000, draws=2500, mass="dense", start="network")
     found, draws, mean, covariance = reference_draws(name, method)
     assert not found.info["sampling"]["diverging"].any()
-    assert convergence.rhat(draws).max() <= 1.01
-    assert np.minimum(convergence.ess_bulk(draws), convergence.ess_tail(draws)).min() >= 2000
+    assert mixing.rhat(draws).max() <= 1.01
+    assert np.minimum(mixing.ess_bulk(draws), mixing.ess_tail(draws)).min() >= 2000
     assert_reference(draws, mean, covariance)
 
 

@@ -1,18 +1,24 @@
-r"""Convergence of chains, judged in function space: on predictions at probe inputs and log density.
+"""The verdict on chains, in function space: on predictions at probe inputs and log density.
 
-.. math:: \hat R = \sqrt{\frac{\frac{s-1}{s} W + \frac1s B}{W}}, \qquad
-   \mathrm{ESS} = \frac{c s}{1 + 2 \sum_t \rho_t}
-
-on rank-normalised halves of chains (Vehtari, Gelman, Simpson, Carpenter and Bürkner 2021). Weights
-of a network are not looked at: hidden units can change places without any function changing.
-Arrays have the axes chains, draws, quantities: (c, s, ...).
+Weights of a network are not looked at: hidden units can change places without any function
+changing. Arrays have the axes chains, draws, quantities: (c, s, ...).
 """
+
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import ndtri
 
+from posterium.evaluate.mixing import (
+    bfmi,
+    chance_of_origins,
+    ess_bulk,
+    ess_tail,
+    nested_rhat,
+    rhat,
+    superchains,
+)
 from posterium.model.model import Model
 from posterium.model.weights import Weights
 from posterium.posterior.fit import Verdict
@@ -23,12 +29,22 @@ RHAT_FAILED = 1.1
 ESS_OK = 400
 DIVERGING_FAILED = 0.1
 BFMI_OK = 0.2
+CUT_SHORT_OK = 0.05
+"""Share of trajectories that may reach the most doublings there are."""
+MANY_CHAINS, FEW_DRAWS = 16, 200
+"""From so many chains, of fewer draws each, agreement is judged between superchains."""
+CHANCE_OK = 1e-4
+"""How unlikely a difference between superchains must be by chance: many quantities are judged."""
 
 
 def probes(x: jax.Array) -> jax.Array:
     """Return up to 32 rows of the inputs, evenly spaced in their order."""
-    rows = np.unique(np.linspace(0, len(x) - 1, min(PROBES, len(x))).round().astype(int))
-    return x[rows]
+    return x[probe_rows(len(x))]
+
+
+def probe_rows(count: int) -> np.ndarray:
+    """Return the numbers of the rows that are probes, of so many."""
+    return np.unique(np.linspace(0, count - 1, min(PROBES, count)).round().astype(int))
 
 
 def function_values(model: Model, weights: Weights, x: jax.Array) -> jax.Array:
@@ -38,19 +54,24 @@ def function_values(model: Model, weights: Weights, x: jax.Array) -> jax.Array:
     log noise variances.
     """
     f, _ = model.network.apply(weights, x)
-    if model.likelihood.task == "classification":
-        log_probs = model.likelihood.log_probs(f)
+    return values_of(model.likelihood, f)
+
+
+def values_of(likelihood: Any, f: jax.Array) -> jax.Array:
+    """Return the function values of a network's outputs f (q, k), as (q, m)."""
+    if likelihood.task == "classification":
+        log_probs = likelihood.log_probs(f)
         return log_probs[:, 1:] if log_probs.shape[1] == 2 else log_probs
-    mean, variance = model.likelihood.moments(f)
+    mean, variance = likelihood.moments(f)
     return jnp.concatenate([mean, jnp.log(variance)], axis=-1)
 
 
 def judge_chains(info: dict[str, np.ndarray], *, apart: bool = False) -> Verdict:
     """Judge a sampler by what it recorded, step by step: arrays (s, c, ...).
 
-    Used are ``probe`` (function values) and ``log_joint``, and ``diverging`` and ``energy`` where
-    there are any. Chains that are meant to stay `apart`, in modes of their own, are warned of
-    where others fail.
+    Used are ``probe`` (function values) and ``log_joint``, and where there are any ``diverging``,
+    ``energy``, ``reached_max_depth`` and ``origin`` (chains that began at one point share it).
+    Chains that are meant to stay `apart`, in modes of their own, are warned of where others fail.
     """
     by_chain = {name: np.swapaxes(np.asarray(v), 0, 1) for name, v in info.items()}
     log_joint = by_chain["log_joint"]
@@ -60,13 +81,17 @@ def judge_chains(info: dict[str, np.ndarray], *, apart: bool = False) -> Verdict
         return Verdict("failed", (reason,), ("Take at least 100 draws.",))
     values = by_chain["probe"].reshape(chains, draws, -1)
     values = np.concatenate([values, log_joint[:, :, None]], axis=2)
+    never = np.zeros((chains, draws), bool)
     found = [
         judge_movement(log_joint),
-        judge_divergences(by_chain.get("diverging", np.zeros((chains, draws), bool))),
-        judge_energy(by_chain.get("energy", np.zeros((chains, 0)))),
+        judge_divergences(by_chain.get("diverging", never)),
+        judge_depth(by_chain.get("reached_max_depth", never)),
+        judge_energy(by_chain.get("energy", np.zeros((chains, draws)))),
     ]
     if found[0].status == "ok":
-        found += [(judge_apart if apart else judge_agreement)(values), judge_length(values)]
+        origin = by_chain.get("origin", np.arange(chains)[:, None])[:, 0]
+        found.append(judge_apart(values) if apart else judge_agreement(values, origin))
+        found.append(judge_length(values))
     return Verdict.merge(found)
 
 
@@ -109,34 +134,50 @@ def judge_divergences(diverging: np.ndarray) -> Verdict:
     )
 
 
-def judge_energy(energy: np.ndarray) -> Verdict:
-    """Warn where fresh momenta change the energy (c, s) too little to reach all of the posterior.
-
-    Their fraction of missing information, E[(E_t - E_{t-1})^2] / var(E) (Betancourt 2016).
-    """
-    with np.errstate(invalid="ignore", over="ignore"):
-        spread = np.var(energy, axis=1) if energy.shape[1] > 1 else np.zeros(len(energy))
-    known = np.isfinite(spread) & (spread > 0)
-    if not known.any():
-        return Verdict()
-    jumps = np.mean(np.diff(energy[known], axis=1) ** 2, axis=1) / spread[known]
-    if jumps.min() >= BFMI_OK:
+def judge_depth(reached: np.ndarray) -> Verdict:
+    """Warn where trajectories (c, s) were often cut short by the most doublings there are."""
+    share = float(reached.mean())
+    if share <= CUT_SHORT_OK:
         return Verdict()
     return Verdict(
         "warned",
-        (f"Energies move slowly (fraction {jumps.min():.2f}, expected {BFMI_OK} or more).",),
+        (f"{share:.0%} of trajectories reached max_depth before they turned: draws move slowly.",),
+        ("Standardise inputs and target, take mass='dense' or 'start', or raise max_depth.",),
+    )
+
+
+def judge_energy(energy: np.ndarray) -> Verdict:
+    """Warn where fresh momenta change the energy (c, s) too little to reach all there is."""
+    least = np.nanmin(bfmi(energy), initial=np.inf)
+    if least >= BFMI_OK:
+        return Verdict()
+    return Verdict(
+        "warned",
+        (f"Energies move slowly (fraction {least:.2f}, expected {BFMI_OK} or more).",),
         ("Heavy tails are explored badly: choose priors with lighter tails, or run longer.",),
     )
 
 
-def judge_agreement(values: np.ndarray) -> Verdict:
-    """Warn, or fail, where chains disagree on a function value or the log joint, (c, s, q)."""
-    worst = np.nanmax(rhat(values), initial=1.0)
+def judge_agreement(values: np.ndarray, origin: np.ndarray) -> Verdict:
+    """Warn, or fail, where chains disagree on a function value or the log joint, (c, s, q).
+
+    Many short chains are compared by where they began, `origin` (c,), beyond what chance explains:
+    each alone is too short to know its own mean.
+    """
+    chains, draws = values.shape[:2]
+    short = chains >= MANY_CHAINS and draws < FEW_DRAWS
+    nested = superchains(values, origin) if short else None
+    if nested is None:
+        name, found = "R-hat", rhat(values)
+    else:
+        name, found = "nested R-hat", nested_rhat(nested)
+        found = np.where(chance_of_origins(nested) < CHANCE_OK, found, 1.0)
+    worst = np.nanmax(found, initial=1.0)
     if worst <= RHAT_OK:
         return Verdict()
     return Verdict(
         "failed" if worst > RHAT_FAILED else "warned",
-        (f"Chains disagree on predictions or log density: R-hat {worst:.4f}, over {RHAT_OK}.",),
+        (f"Chains disagree on predictions or log density: {name} {worst:.4f}, over {RHAT_OK}.",),
         ("Run longer; if it stays, chains sit in different modes: use Ensemble(MAP()) as well.",),
     )
 
@@ -170,102 +211,3 @@ def judge_length(values: np.ndarray) -> Verdict:
 
 def _of_chains(which: np.ndarray) -> str:
     return f"{int(which.sum())} of {len(which)} chains"
-
-
-def summary(values: np.ndarray) -> dict[str, np.ndarray]:
-    """Return mean, its standard error, sd, R-hat, bulk and tail ESS of draws (c, s, ...)."""
-    return {
-        "mean": np.mean(values, axis=(0, 1)),
-        "sd": np.std(values, axis=(0, 1), ddof=1),
-        "mcse": mcse(values),
-        "rhat": rhat(values),
-        "ess_bulk": ess_bulk(values),
-        "ess_tail": ess_tail(values),
-    }
-
-
-def rhat(values: np.ndarray) -> np.ndarray:
-    """Return the rank-normalised split R-hat of draws (c, s, ...), NaN for constants.
-
-    The larger of that of the values and that of their distances from the median.
-    """
-    halves = _split(values)
-    folded = np.abs(halves - np.median(halves, axis=(0, 1)))
-    return np.maximum(_plain_rhat(_normal_scores(halves)), _plain_rhat(_normal_scores(folded)))
-
-
-def ess_bulk(values: np.ndarray) -> np.ndarray:
-    """Return the effective sample size for the centre of draws (c, s, ...), NaN for constants."""
-    return _plain_ess(_normal_scores(_split(values)))
-
-
-def ess_tail(values: np.ndarray) -> np.ndarray:
-    """Return the smaller effective size for the 5 % and the 95 % quantile of draws (c, s, ...)."""
-    halves = _split(values)
-    low, high = np.quantile(halves, [0.05, 0.95], axis=(0, 1))
-    sizes = [_plain_ess((halves <= level).astype(float)) for level in (low, high)]
-    return np.fmin(*sizes)
-
-
-def mcse(values: np.ndarray) -> np.ndarray:
-    """Return the Monte Carlo standard error of the mean of draws (c, s, ...), in their unit."""
-    return np.std(values, axis=(0, 1), ddof=1) / np.sqrt(_plain_ess(_split(values)))
-
-
-def _split(values: np.ndarray) -> np.ndarray:
-    """Return the halves of each chain as chains of their own, (2c, s // 2, ...)."""
-    half = values.shape[1] // 2
-    return np.concatenate([values[:, :half], values[:, half : 2 * half]]).astype(float)
-
-
-def _normal_scores(values: np.ndarray) -> np.ndarray:
-    """Replace values by normal quantiles of their ranks over all chains; ties share a rank."""
-    flat = values.reshape(values.shape[0] * values.shape[1], -1)
-    ranks = np.empty(flat.shape)
-    for column, rank in zip(flat.T, ranks.T, strict=True):
-        ordered = np.sort(column)
-        first = np.searchsorted(ordered, column, "left")
-        rank[:] = (first + np.searchsorted(ordered, column, "right") + 1) / 2
-    return ndtri((ranks - 0.375) / (len(flat) + 0.25)).reshape(values.shape)
-
-
-def _plain_rhat(values: np.ndarray) -> np.ndarray:
-    draws = values.shape[1]
-    moving = np.ptp(values, axis=1).any(axis=0)
-    within = np.where(moving, np.mean(np.var(values, axis=1, ddof=1), axis=0), 0)
-    between = np.var(np.mean(values, axis=1), axis=0, ddof=1)
-    apart = np.where(np.ptp(values, axis=(0, 1)) > 0, np.inf, np.nan)
-    ratio = np.divide(between, within, out=apart, where=within > 0)
-    return np.sqrt((draws - 1) / draws + ratio)
-
-
-def _plain_ess(values: np.ndarray) -> np.ndarray:
-    """Return the effective sample size of draws (c, s, ...) by Geyer's monotone sequence.
-
-    Pairs of autocorrelations are summed as long as they are positive, each no larger than the
-    one before; the even one of the pair that ends the sum counts once if it is positive.
-    """
-    chains, draws = values.shape[:2]
-    total = chains * draws
-    within, overall = _autocovariances(values)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        rho = 1 - (within[0] * draws / (draws - 1) - within) / overall
-    rho[0] = 1
-    even, odd = rho[: draws - draws % 2 : 2], rho[1::2]
-    positive = np.cumprod(even + odd > 0, axis=0, dtype=bool)
-    ended = np.concatenate([positive[:1] & False, positive[:-1]]) & ~positive
-    monotone = np.minimum.accumulate(np.where(positive, even + odd, 0), axis=0)
-    rest = np.sum(np.where(ended, np.maximum(even, 0), 0), axis=0)
-    tau = np.maximum(-1 + 2 * np.sum(monotone, axis=0) + rest, 1 / np.log10(total))
-    return np.where(np.ptp(values, axis=(0, 1)) > 0, total / tau, np.nan)
-
-
-def _autocovariances(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return autocovariances averaged over chains by lag (s, ...), and the variance overall."""
-    chains, draws = values.shape[:2]
-    mean = np.mean(values, axis=1, keepdims=True)
-    spectrum = np.fft.rfft(values - mean, n=2 * draws, axis=1)
-    covariance = np.fft.irfft(np.abs(spectrum) ** 2, n=2 * draws, axis=1)[:, :draws] / draws
-    within = np.mean(covariance, axis=0)
-    between = np.var(mean[:, 0], axis=0, ddof=1) if chains > 1 else 0
-    return within, within[0] + between

@@ -1,4 +1,4 @@
-r"""Pareto k-hat: whether importance weights have a mean that draws can estimate.
+r"""Pareto smoothed importance weights, and k-hat: whether draws can estimate their mean.
 
 The largest weights are fitted by a generalised Pareto distribution. Its shape k says how many
 moments the weights have, 1/k: above 0.7 no practical number of draws corrects the approximation
@@ -8,6 +8,7 @@ moments the weights have, 1/k: above 0.7 no practical number of draws corrects t
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.special import logsumexp
 
 LEAST_DRAWS = 50
 """Of fewer draws the tail is too short for an estimate."""
@@ -24,25 +25,42 @@ def pareto_k(log_weights: jax.Array) -> jax.Array:
     weights that are not finite; -inf where the largest are alike, as of an exact fit; inf where
     most of the largest are nothing beside the very largest.
     """
+    return smoothed(log_weights)[1]
+
+
+def smoothed(log_weights: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return log importance weights (s,) with a smooth upper tail that sum to 1, and k-hat.
+
+    The largest weights become the quantiles of the Pareto distribution fitted to them, none above
+    the largest there was. They stay as they are where `pareto_k` has no finite shape for them.
+    """
     draws, dtype = len(log_weights), log_weights.dtype
+    shifted = log_weights - jnp.max(log_weights)
     if draws < LEAST_DRAWS:
-        return jnp.full((), jnp.nan, dtype)
+        return shifted - logsumexp(shifted), jnp.full((), jnp.nan, dtype)
     count = min(draws // 5, int(np.ceil(3 * np.sqrt(draws))))
-    tail = jnp.sort(log_weights)[-count - 1 :] - jnp.max(log_weights)
+    order = jnp.argsort(shifted)
+    tail = shifted[order[-count - 1 :]]
     excess = jnp.exp(tail[1:]) - jnp.exp(tail[0])
     quarter = _quarter(count)
     alike = (tail[0] > -ALIKE) | (tail[1 + quarter] == tail[0])
     heavy = tail[1 + quarter] < 2 * jnp.log(jnp.finfo(dtype).eps)
-    k = pareto_shape(jnp.where(alike | heavy, jnp.linspace(0.1, 1, count, dtype=dtype), excess))
+    sound = ~alike & ~heavy & jnp.all(jnp.isfinite(log_weights))
+    k, scale = pareto_fit(jnp.where(sound, excess, jnp.linspace(0.1, 1, count, dtype=dtype)))
+    levels = (jnp.arange(count, dtype=dtype) + 0.5) / count
+    quantiles = scale * jnp.expm1(-k * jnp.log1p(-levels)) / k
+    smooth = jnp.minimum(jnp.log(jnp.exp(tail[0]) + quantiles), 0)
+    found = shifted.at[order[-count:]].set(jnp.where(sound, smooth, tail[1:]))
     k = jnp.where(heavy, jnp.inf, jnp.where(alike, -jnp.inf, k))
-    return jnp.where(jnp.all(jnp.isfinite(log_weights)), k, jnp.nan)
+    k = jnp.where(jnp.all(jnp.isfinite(log_weights)), k, jnp.nan)
+    return found - logsumexp(found), k
 
 
-def pareto_shape(excess: jax.Array) -> jax.Array:
-    """Return the shape of a generalised Pareto distribution, from sorted excesses (m,).
+def pareto_fit(excess: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Return shape and scale of a generalised Pareto distribution, from sorted excesses (m,).
 
-    The posterior mean over a grid of slopes (Zhang and Stephens 2009), drawn towards 0.5 by a
-    weak prior (Vehtari et al. 2024, appendix G).
+    The posterior mean over a grid of slopes (Zhang and Stephens 2009), its shape drawn towards 0.5
+    by a weak prior (Vehtari et al. 2024, appendix G).
     """
     m = len(excess)
     points = 30 + int(np.sqrt(m))
@@ -52,7 +70,7 @@ def pareto_shape(excess: jax.Array) -> jax.Array:
     profile = m * (jnp.log(-slope / shape) - shape - 1)
     chosen = jnp.sum(jax.nn.softmax(profile) * slope)
     k = jnp.mean(jnp.log1p(-chosen * excess))
-    return (m * k + PRIOR_DRAWS * PRIOR_SHAPE) / (m + PRIOR_DRAWS)
+    return (m * k + PRIOR_DRAWS * PRIOR_SHAPE) / (m + PRIOR_DRAWS), -k / chosen
 
 
 def _quarter(count: int) -> int:

@@ -26,6 +26,7 @@ from posterium.posterior.positions import (
     coordinates,
     function,
     opening,
+    origins,
     spread,
     target,
     unraveller,
@@ -43,6 +44,8 @@ class Tuned:
         Position (c, p), log density and gradient of every chain.
     fixed
         The network's fixed numbers, the same for all chains: they belong to the model.
+    origin
+        For each chain the first one that began at the same point, (c,).
     pace
         How each chain moves, (c, ...).
     coordinates
@@ -51,6 +54,7 @@ class Tuned:
 
     chain: Any
     fixed: Any
+    origin: Any
     pace: Any
     coordinates: Any = None
 
@@ -65,6 +69,8 @@ class WarmUpState:
         Position (c, p), log density and gradient of every chain.
     fixed
         The network's fixed numbers, the same for all chains: they belong to the model.
+    origin
+        For each chain the first one that began at the same point, (c,).
     adaptation
         Step sizes and masses so far, by chain.
     taken
@@ -75,6 +81,7 @@ class WarmUpState:
 
     chain: Any
     fixed: Any
+    origin: Any
     adaptation: Any
     taken: Any
     coordinates: Any = None
@@ -135,7 +142,8 @@ class WarmUp(Phase):
         chain = jax.vmap(first)(keys[:-1], position, moved)
         begun = self.adaptation.init(position.shape[1], known=self.preconditioned)
         none = jnp.zeros((), jnp.int32)
-        return WarmUpState(chain, fixed, trees.stack(begun, self.chains), none, moved)
+        adaptation = trees.stack(begun, self.chains)
+        return WarmUpState(chain, fixed, origins(position), adaptation, none, moved)
 
     def step(
         self, key: jax.Array, state: WarmUpState, model: Model, batch: Batch
@@ -149,7 +157,7 @@ class WarmUp(Phase):
 
     def end(self, state: WarmUpState, kept: Any, model: Model, data: Data) -> tuple[Tuned, Model]:
         pace = jax.vmap(self.adaptation.result, in_axes=(0, 1))(state.adaptation, kept)
-        return Tuned(state.chain, state.fixed, pace, state.coordinates), model
+        return Tuned(state.chain, state.fixed, state.origin, pace, state.coordinates), model
 
 
 @struct
@@ -248,7 +256,7 @@ def sample(
         return chain, info | {"probe": convergence.function_values(here, weights, probes)}
 
     chain, info = each(one, keys, state.chain, state.pace, state.coordinates, waits=kernel.waits)
-    return replace(state, chain=chain), info
+    return replace(state, chain=chain), info | {"origin": state.origin}
 
 
 def place(coordinates: Coordinates | None, z: jax.Array) -> jax.Array:
@@ -265,6 +273,6 @@ def summed(name: str, values: jax.Array) -> jax.Array:
     """Return what to record of several transitions between two draws."""
     if name in ("acceptance_rate", "energy_variance"):
         return jnp.mean(values)
-    if name == "diverging":
+    if name in ("diverging", "reached_max_depth"):
         return jnp.any(values)
     return jnp.sum(values) if name == "n_steps" else values[-1]

@@ -133,3 +133,9 @@ def spread(key: jax.Array, start: Any, chains: int, model: Model) -> Draw:
     start = Point(start) if isinstance(start, Weights) else start
     draws = start.sample(key, chains)
     return draws if draws.raws else replace(draws, raws=trees.stack(hyper.free(model), chains))
+
+
+def origins(position: jax.Array) -> jax.Array:
+    """Return for each of some positions (c, p) the first that is the same, (c,)."""
+    same = jax.lax.map(lambda z: jnp.all(position == z[None], axis=1), position)
+    return jnp.argmax(same, axis=1).astype(jnp.int32)

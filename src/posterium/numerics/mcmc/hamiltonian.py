@@ -50,7 +50,8 @@ class NoUTurn:
         size, inverse_mass = pace.step_size, pace.inverse_mass
         state, info = kernel(key, state, log_density, size, inverse_mass, self.max_depth)
         depth = jnp.asarray(info.num_trajectory_expansions, jnp.int32)
-        return state, _info(info) | {"tree_depth": depth}
+        cut = (depth >= self.max_depth) & ~info.is_turning & ~info.is_divergent
+        return state, _info(info) | {"tree_depth": depth, "reached_max_depth": cut}
 
 
 @struct
