@@ -78,6 +78,7 @@ _HOME = {
     "FunctionalCurvature": "numerics.structures.functional",
     "NUTS": "methods.nuts",
     "HMC": "methods.hmc",
+    "ParallelTempering": "methods.parallel_tempering",
     "VI": "methods.vi",
     "IVON": "methods.ivon",
     "PBP": "methods.pbp",

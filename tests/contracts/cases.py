@@ -47,6 +47,7 @@ from posterium import (
 from posterium.combinators.start import StartFrom
 from posterium.methods.hmc import HMC
 from posterium.methods.nuts import NUTS
+from posterium.methods.parallel_tempering import ParallelTempering
 
 NOISE, PRECISION = 0.5, 2.0
 RNG = np.random.default_rng(11)
@@ -166,6 +167,12 @@ METHODS: dict[str, MethodCase] = {
     ),
     "nuts": MethodCase(NUTS(warmup=200, draws=1000), ("NUTS",), full, **MONTE_CARLO),
     "hmc": MethodCase(HMC(warmup=200, draws=1000), ("HMC",), full, **MONTE_CARLO),
+    "parallel tempering": MethodCase(
+        ParallelTempering(warmup=100, draws=500, chains=8, rungs=6, leapfrog=8),
+        ("ParallelTempering",),
+        full,
+        **MONTE_CARLO,
+    ),
     "start from": MethodCase(StartFrom(Laplace(at=None), POLISHED), ("StartFrom",)),
     "subset": MethodCase(Subset(Laplace(at=None), "coefficients", rest=POLISHED), ("Subset",)),
 }

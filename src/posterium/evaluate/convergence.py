@@ -17,7 +17,7 @@ from posterium.model.model import Model
 from posterium.model.weights import Weights
 from posterium.posterior.fit import Verdict
 
-PROBES = 32
+PROBES, AWAY = 24, 8
 RHAT_OK = 1.01
 RHAT_FAILED = 1.1
 ESS_OK = 400
@@ -26,9 +26,22 @@ BFMI_OK = 0.2
 
 
 def probes(x: jax.Array) -> jax.Array:
-    """Return up to 32 rows of the inputs, evenly spaced in their order."""
-    rows = np.unique(np.linspace(0, len(x) - 1, min(PROBES, len(x))).round().astype(int))
-    return x[rows]
+    """Return where chains must agree: up to 24 rows of the inputs, and up to 8 away from them.
+
+    Both are evenly spaced in their order; the latter are rows moved twice as far from the mean of
+    all, since chains in different modes may agree wherever there are data. Inputs that are no
+    floating-point numbers are taken as they are.
+    """
+    rows = x[_spaced(len(x), PROBES)]
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return rows
+    return jnp.concatenate(
+        [rows, 2 * rows[_spaced(len(rows), AWAY)] - jnp.mean(x, axis=0, keepdims=True)]
+    )
+
+
+def _spaced(rows: int, most: int) -> np.ndarray:
+    return np.unique(np.linspace(0, rows - 1, min(most, rows)).round().astype(int))
 
 
 def function_values(model: Model, weights: Weights, x: jax.Array) -> jax.Array:

@@ -15,6 +15,7 @@ from posterium.model.data import Data
 from posterium.model.model import Model
 from posterium.numerics.mcmc.hamiltonian import Adaptation, Trajectory
 from posterium.phases.chains import Sampling, WarmUp, check, check_settings
+from posterium.phases.modes import check_modes
 
 
 @struct
@@ -47,6 +48,9 @@ class HMC:
     start
         Where chains begin: at draws from the ``"prior"``, or as the ``"network"`` starts its
         training. `StartFrom(HMC(), Ensemble(MAP(), 4))` begins at fitted members.
+    modes
+        Draws from the prior from which modes are looked for that the chains missed; 0 for none.
+        None takes 32 for small networks under a Gaussian prior, and 0 for others.
     """
 
     warmup: int = static(default=1000)
@@ -57,6 +61,7 @@ class HMC:
     leapfrog: int = static(default=16)
     mass: str = static(default="diagonal")
     start: str = static(default="prior")
+    modes: int | None = static(default=None)
 
     precision: ClassVar[str] = "float64"
 
@@ -73,4 +78,5 @@ class HMC:
         return (
             WarmUp(kernel, adaptation, self.warmup, self.chains, self.start, self.mass == "start"),
             Sampling(kernel, self.draws, self.chains, self.thin),
+            *check_modes(self.modes, model, data),
         )
