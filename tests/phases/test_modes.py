@@ -74,6 +74,7 @@ def test_laplace_is_exact_for_a_gaussian_and_robust_without_curvature():
     assert np.isfinite(kinked)
 
 
+@pytest.mark.slow
 def test_a_chain_in_one_of_two_modes_is_warned_of():
     one = fit(KEY, BENT, BENT_DATA, NUTS(warmup=500, draws=300, chains=1, thin=2))
     left = one.posterior.draws.weights.params["layers"][0]["kernel"] < 0

@@ -146,7 +146,7 @@ def judge_agreement(values: np.ndarray) -> Verdict:
     return Verdict(
         "failed" if worst > RHAT_FAILED else "warned",
         (f"Chains disagree on predictions or log density: R-hat {worst:.4f}, over {RHAT_OK}.",),
-        ("Run longer; if it stays, chains sit in different modes: use Ensemble(MAP()) as well.",),
+        ("Run longer; if it stays, chains sit in different modes: use ParallelTempering().",),
     )
 
 
