@@ -12,6 +12,9 @@ Laplace against laplace-torch (minutes; PYTHON is that of an environment which h
 
 Variational inference against PyTorch, TyXe and PyMC (half an hour; likewise):
     python -m benchmarks.vi --torch PYTHON --tyxe PYTHON --pymc PYTHON
+
+Parallel tempering against one chain of NumPyro (two minutes):
+    python -m benchmarks.nuts_relu4
 """
 
 if __name__ == "__main__":

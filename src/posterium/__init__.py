@@ -87,6 +87,7 @@ _HOME = {
     "HMC": "methods.hmc",
     "MCLMC": "methods.mclmc",
     "AdjustedMCLMC": "methods.adjusted_mclmc",
+    "ParallelTempering": "methods.parallel_tempering",
     "VI": "methods.vi",
     "IVON": "methods.ivon",
     "PBP": "methods.pbp",

@@ -34,7 +34,7 @@ LINE = Model(Linear(), Normal(0.1, "none"), Gaussian(0.3))
 FREE = Model(Linear(), Normal(0.1, "none"), Gaussian(learn(0.3, prior=HalfNormal(1.0))))
 MODE = MAP(steps=1, polish="newton")
 DRAWS = 400
-QUICK = NUTS(warmup=40, draws=DRAWS, mass="start")
+QUICK = NUTS(warmup=40, draws=DRAWS, mass="start", modes=0)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_forty_transitions_of_warm_up_sample_an_ill_conditioned_gaussian(quick, 
 
 @pytest.mark.slow
 def test_its_trajectories_are_short_from_the_first_on(quick):
-    plain = fit(KEY, LINE, DATA, StartFrom(NUTS(warmup=40, draws=DRAWS), Laplace(at=MODE)))
+    plain = fit(KEY, LINE, DATA, StartFrom(NUTS(warmup=40, draws=DRAWS, modes=0), Laplace(at=MODE)))
     steps = lambda found, phase: found.info[phase]["n_steps"][10:].mean()  # noqa: E731
     assert steps(quick, "warmup") < 8
     assert steps(quick, "sampling") < 8
@@ -87,7 +87,7 @@ def test_chains_start_at_draws_of_the_gaussian(exact):
 @pytest.mark.slow
 def test_a_sampled_noise_moves_beside_the_weights():
     """Its posterior mean is that of the exact evidence times the prior, by quadrature."""
-    method = StartFrom(NUTS(warmup=150, draws=DRAWS, mass="start"), Laplace(at=MODE))
+    method = StartFrom(NUTS(warmup=150, draws=DRAWS, mass="start", modes=0), Laplace(at=MODE))
     found = fit(KEY, FREE, DATA, method)
     noise = np.exp(found.posterior.draws.raws[0])
     design = np.column_stack([np.ones(30), X])

@@ -25,7 +25,7 @@ from posterium.numerics import trees
 from posterium.posterior.positions import origins, spread
 from posterium.posterior.posterior import Mixture, Point
 
-TINY = HMC(warmup=1, draws=4, chains=4)
+TINY = HMC(warmup=1, draws=4, chains=4, modes=0)
 MODEL = Model(Linear(), Normal(), Gaussian(learn(0.7, prior=HalfNormal(1.0))))
 
 

@@ -50,6 +50,7 @@ from posterium import (
 from posterium.combinators.start import StartFrom
 from posterium.methods.hmc import HMC
 from posterium.methods.nuts import NUTS
+from posterium.methods.parallel_tempering import ParallelTempering
 
 NOISE, PRECISION = 0.5, 2.0
 RNG = np.random.default_rng(11)
@@ -172,6 +173,12 @@ METHODS: dict[str, MethodCase] = {
     "mclmc": MethodCase(MCLMC(warmup=1000, draws=1000), ("MCLMC",), full, **MONTE_CARLO),
     "adjusted mclmc": MethodCase(
         AdjustedMCLMC(warmup=300, draws=1000), ("AdjustedMCLMC",), full, **MONTE_CARLO
+    ),
+    "parallel tempering": MethodCase(
+        ParallelTempering(warmup=100, draws=500, chains=8, rungs=6, leapfrog=8),
+        ("ParallelTempering",),
+        full,
+        **MONTE_CARLO,
     ),
     "start from": MethodCase(StartFrom(Laplace(at=None), POLISHED), ("StartFrom",)),
     "tempered": MethodCase(Tempered(Laplace(), 1.0), ("Tempered",)),

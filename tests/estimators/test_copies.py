@@ -23,6 +23,7 @@ from posterium import (
     Evidence,
     Exact,
     Laplace,
+    ParallelTempering,
     StartFrom,
     Subset,
 )
@@ -48,11 +49,12 @@ METHODS = {
     "ivon": IVON(steps=20),
     "pbp": PBP(epochs=2),
     "hmc": StartFrom(HMC(warmup=150, draws=150), Ensemble(MODE, 4)),
+    "tempering": ParallelTempering(warmup=20, draws=40, chains=4, rungs=6, leapfrog=4),
 }
 SETTINGS = {name: {"network": MLP(hidden=(3,), activation="tanh")} for name in METHODS}
 SETTINGS["exact"] = {}
 SETTINGS["pbp"] = {"network": MLP(hidden=(3,), activation="relu")}
-SETTINGS["nuts"] = SETTINGS["hmc"] = {"network": "linear"}
+SETTINGS["nuts"] = SETTINGS["hmc"] = SETTINGS["tempering"] = {"network": "linear"}
 SETTINGS["laplace-last-layer"]["likelihood"] = "heteroscedastic"
 QUICK = ("exact", "map")
 

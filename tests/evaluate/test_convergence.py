@@ -103,11 +103,14 @@ def test_short_chains_that_remember_where_they_began_are_flagged():
     assert "nested R-hat" in verdict.reasons[0]
 
 
-def test_probes_are_up_to_32_rows_from_first_to_last():
+def test_probes_are_rows_from_first_to_last_and_some_twice_as_far_from_the_middle():
     x = np.arange(100.0)[:, None]
-    assert convergence.probes(x).shape == (32, 1)
-    assert convergence.probes(x)[[0, -1], 0].tolist() == [0, 99]
-    assert convergence.probes(x[:5]).shape == (5, 1)
+    found = convergence.probes(x)
+    assert found.shape == (24 + 8, 1)
+    assert found[[0, 23], 0].tolist() == [0, 99]
+    assert found[[24, 31], 0].tolist() == [-49.5, 148.5]
+    assert convergence.probes(x[:5]).shape == (5 + 5, 1)
+    assert convergence.probes(x.astype(int)).tolist() == found[:24].astype(int).tolist()
 
 
 @pytest.mark.parametrize(

@@ -98,11 +98,12 @@ def test_chains_tell_draws_divergences_and_sampled_noise():
             "acceptance_rate": np.full((50, 4), 0.876),
             "log_joint": np.linspace(-3, -1, 200).reshape(50, 4),
         },
+        "modes": {"log_evidence": np.zeros((1, 64))},
     }
     raws = (np.log(np.linspace(0.1, 0.3, 200)).reshape(4, 50),)
     model = replace(NOISY, likelihood=Gaussian(learn(9.0, floor=0.05, prior=HalfNormal())))
     said = lines(made(Samples(Draw(SOME, raws)), model, info))
-    assert said["steps"] == "warmup 20; sampling 50; 3 divergent, acceptance 0.88"
+    assert said["steps"] == "warmup 20; sampling 50; modes 1; 3 divergent, acceptance 0.88"
     assert said["posterior"] == "4 chains of 50 draws"
     assert said["likelihood"] == "Gaussian noise, sd 0.15 to 0.35 (sampled)"
     assert said["objective"] == "log joint -2 nats on average, sd 0.58"

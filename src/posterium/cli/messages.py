@@ -24,6 +24,7 @@ WORDS = (
     (r"Ensemble\(MAP\(.*?\)\)", r"--method ensemble"),
     (r"StartFrom\(\.\.\., MAP\(\)\)", r"the modes of --method ensemble"),
     (r"\b(Exact|HMC|IVON|Laplace|MAP|MCLMC|NUTS|PBP|VI)\(\)", r"--method \1"),
+    (r"\bParallelTempering\(\)", "--method tempering"),
     (r"\b(Bernoulli|Categorical)\(\)", r"--likelihood \1"),
     (r"(?<![\w.])([a-z_]+)='(\w+)'", r"--set \1=\2"),
     (r", or a (?:record|method such as MAP\(\))(?=[;.])", ""),

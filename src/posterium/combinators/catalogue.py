@@ -29,6 +29,7 @@ from posterium.methods.laplace import Laplace
 from posterium.methods.map import MAP
 from posterium.methods.mclmc import MCLMC
 from posterium.methods.nuts import NUTS
+from posterium.methods.parallel_tempering import ParallelTempering
 from posterium.methods.pbp import PBP
 from posterium.methods.vi import VI
 from posterium.model.features import Affine, Linear
@@ -247,6 +248,13 @@ ENTRIES: dict[str, Entry] = {
         sampled=True,
         hidden=PAIR,
     ),
+    "tempering": Entry(
+        "draws from a posterior with separated modes, by parallel tempering from the prior",
+        lambda rows: ParallelTempering(chains=8, rungs=24),
+        noise=gaussian,
+        sampled=True,
+        hidden=NARROW,
+    ),
 }
 
 
@@ -322,8 +330,8 @@ def _entry_like(method: Method) -> Entry:
     kinds = _kinds(method)
     for kind, name in (
         (Exact, "exact"), (NUTS, "nuts"), (HMC, "hmc"), (MCLMC, "mclmc"),
-        (AdjustedMCLMC, "hmc"), (VI, "vi"), (IVON, "ivon"), (PBP, "pbp"),
-        (Laplace, "laplace"),
+        (AdjustedMCLMC, "hmc"), (ParallelTempering, "tempering"), (VI, "vi"), (IVON, "ivon"),
+        (PBP, "pbp"), (Laplace, "laplace"),
     ):  # fmt: skip
         if kind in kinds:
             entry = ENTRIES[name]

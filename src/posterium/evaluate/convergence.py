@@ -23,7 +23,7 @@ from posterium.model.model import Model
 from posterium.model.weights import Weights
 from posterium.posterior.fit import Verdict
 
-PROBES = 32
+PROBES, AWAY = 32, 8
 RHAT_OK = 1.01
 RHAT_FAILED = 1.1
 ESS_OK = 400
@@ -38,13 +38,27 @@ CHANCE_OK = 1e-4
 
 
 def probes(x: jax.Array) -> jax.Array:
-    """Return up to 32 rows of the inputs, evenly spaced in their order."""
-    return x[probe_rows(len(x))]
+    """Return where chains must agree: up to 24 rows of the inputs, and up to 8 away from them.
+
+    Both are evenly spaced in their order; the latter are rows moved twice as far from the mean of
+    all, since chains in different modes may agree wherever there are data. Inputs that are no
+    floating-point numbers are taken as they are.
+    """
+    rows = x[_spaced(len(x), PROBES - AWAY)]
+    if not jnp.issubdtype(x.dtype, jnp.floating):
+        return rows
+    return jnp.concatenate(
+        [rows, 2 * rows[_spaced(len(rows), AWAY)] - jnp.mean(x, axis=0, keepdims=True)]
+    )
 
 
 def probe_rows(count: int) -> np.ndarray:
-    """Return the numbers of the rows that are probes, of so many."""
-    return np.unique(np.linspace(0, count - 1, min(PROBES, count)).round().astype(int))
+    """Return the numbers of up to 32 rows, of so many, evenly spaced in their order."""
+    return _spaced(count, PROBES)
+
+
+def _spaced(rows: int, most: int) -> np.ndarray:
+    return np.unique(np.linspace(0, rows - 1, min(most, rows)).round().astype(int))
 
 
 def function_values(model: Model, weights: Weights, x: jax.Array) -> jax.Array:
@@ -178,7 +192,7 @@ def judge_agreement(values: np.ndarray, origin: np.ndarray) -> Verdict:
     return Verdict(
         "failed" if worst > RHAT_FAILED else "warned",
         (f"Chains disagree on predictions or log density: {name} {worst:.4f}, over {RHAT_OK}.",),
-        ("Run longer; if it stays, chains sit in different modes: use Ensemble(MAP()) as well.",),
+        ("Run longer; if it stays, chains sit in different modes: use ParallelTempering().",),
     )
 
 

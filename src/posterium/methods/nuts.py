@@ -17,6 +17,7 @@ from posterium.model.model import Model
 from posterium.numerics.mcmc.hamiltonian import Adaptation, NoUTurn
 from posterium.phases.chains import Sampling, WarmUp
 from posterium.phases.checks import check, check_settings
+from posterium.phases.modes import check_modes
 
 
 @struct
@@ -50,6 +51,9 @@ class NUTS:
     start
         Where chains begin: at draws from the ``"prior"``, or as the ``"network"`` starts its
         training. `StartFrom(NUTS(), Ensemble(MAP(), 4))` begins at fitted members.
+    modes
+        Draws from the prior from which modes are looked for that the chains missed; 0 for none.
+        None takes 32 for small networks under a Gaussian prior, and 0 for others.
     """
 
     warmup: int = static(default=1000)
@@ -60,6 +64,7 @@ class NUTS:
     max_depth: int = static(default=10)
     mass: str = static(default="diagonal")
     start: str = static(default="prior")
+    modes: int | None = static(default=None)
 
     precision: ClassVar[str] = "float64"
 
@@ -76,4 +81,5 @@ class NUTS:
         return (
             WarmUp(kernel, adaptation, self.warmup, self.chains, self.start, self.mass == "start"),
             Sampling(kernel, self.draws, self.chains, self.thin),
+            *check_modes(self.modes, model, data),
         )

@@ -198,13 +198,7 @@ class Sampling(Phase):
         return jax.vmap(place)(state.coordinates, state.chain.position)
 
     def end(self, state: Tuned, kept: Any, model: Model, data: Data) -> tuple[Samples, Model]:
-        unravel = unraveller(model, data)
-
-        def one(position: jax.Array) -> Draw:
-            params, raws = unravel(position)
-            return Draw(Weights(params, state.fixed), raws)
-
-        return Samples(jax.vmap(jax.vmap(one, in_axes=0), in_axes=1)(kept)), model
+        return samples(kept, model, data, state.fixed), model
 
     def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
         return convergence.judge_chains(info, apart=self.apart)
@@ -257,6 +251,17 @@ def sample(
 
     chain, info = each(one, keys, state.chain, state.pace, state.coordinates, waits=kernel.waits)
     return replace(state, chain=chain), info | {"origin": state.origin}
+
+
+def samples(positions: jax.Array, model: Model, data: Data, fixed: Any) -> Samples:
+    """Return draws from the positions of chains, step by step, (s, c, p)."""
+    unravel = unraveller(model, data)
+
+    def one(position: jax.Array) -> Draw:
+        params, raws = unravel(position)
+        return Draw(Weights(params, fixed), raws)
+
+    return Samples(jax.vmap(jax.vmap(one, in_axes=0), in_axes=1)(positions))
 
 
 def place(coordinates: Coordinates | None, z: jax.Array) -> jax.Array:

@@ -35,6 +35,22 @@ def function(model: Model, data: Data, fixed: Any, position: jax.Array) -> tuple
     return Weights(params, fixed), hyper.fill(model, raws)
 
 
+def terms(
+    model: Model, data: Data, fixed: Any
+) -> Callable[[jax.Array], tuple[jax.Array, jax.Array]]:
+    """Return log prior and log likelihood as functions of the position.
+
+    The latter is minus infinity where it is not finite.
+    """
+
+    def both(position: jax.Array) -> tuple[jax.Array, jax.Array]:
+        weights, here = function(model, data, fixed, position)
+        log_prior, log_likelihood, _ = here.log_joint(weights, data)
+        return log_prior, jnp.where(jnp.isfinite(log_likelihood), log_likelihood, -jnp.inf)
+
+    return both
+
+
 def target(model: Model, data: Data, fixed: Any) -> Callable[[jax.Array], jax.Array]:
     """Return the log joint as a function of the position; minus infinity where it is not finite."""
 
@@ -112,6 +128,29 @@ def opening(key: jax.Array, model: Model, data: Data, start: str, network: Weigh
     nowhere = trees.vector(trees.cast((network.params, hyper.free(model)), data.weight.dtype))
     begin = jnp.int32(0), nowhere, jnp.bool_(False)
     return jax.lax.while_loop(lambda at: (at[0] < TRIES) & ~at[2], again, begin)[1]
+
+
+def from_prior(
+    key: jax.Array, model: Model, data: Data, fixed: Any, position: jax.Array
+) -> jax.Array:
+    """Draw a position (p,) from the prior of weights and free hyper-parameters.
+
+    Those whose density has no `sample` keep their value, and so do those drawn below their floor:
+    then the draw is a Metropolis step that leaves the prior as it is.
+    """
+    weights, here = function(model, data, fixed, position)
+    key, raw_key = jax.random.split(key)
+    free = hyper.learned(here)
+    raws = tuple(map(_raw_from_prior, jax.random.split(raw_key, max(len(free), 1)), free))
+    params = hyper.fill(model, raws).prior.sample(key, weights.params)
+    return trees.vector(trees.cast((params, raws), position.dtype))
+
+
+def _raw_from_prior(key: jax.Array, free: hyper.Learned) -> jax.Array:
+    if not hasattr(free.prior, "sample"):
+        return free.raw
+    raw = jnp.log(free.prior.sample(key, jnp.shape(free.raw)) - free.floor)
+    return jnp.where(jnp.isfinite(raw), raw, free.raw)
 
 
 def spread(key: jax.Array, start: Any, chains: int, model: Model) -> Draw:

@@ -101,8 +101,7 @@ def _data(seen: Any) -> str:
 def _steps(info: dict[str, Any]) -> str:
     phases = {name: record for name, record in info.items() if isinstance(record, dict) and record}
     texts = [f"{name} {len(next(iter(r.values()))):,}" for name, r in phases.items()]
-    last = next(reversed(phases.values()), {})
-    if "diverging" in last:
+    if last := next((r for r in reversed(phases.values()) if "diverging" in r), None):
         accepted = np.mean(last["acceptance_rate"])
         texts.append(f"{np.sum(last['diverging']):,} divergent, acceptance {accepted:.2f}")
     return "; ".join(texts)

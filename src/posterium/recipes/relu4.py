@@ -6,6 +6,7 @@ integrate in closed form. The hidden ones are summed on a grid, whose edges no m
 
 from dataclasses import dataclass
 
+import jax
 import numpy as np
 
 import posterium as ps
@@ -33,6 +34,34 @@ class Exact:
     mean: np.ndarray
     sd: np.ndarray
     left: float
+
+
+@dataclass(frozen=True)
+class Errors:
+    """How far a fit is from what is known.
+
+    Parameters
+    ----------
+    rmse
+        Root mean square error of the mean of the function, over the inputs.
+    sd_ratio
+        Its sd divided by the exact one, on average over the inputs.
+    """
+
+    rmse: float
+    sd_ratio: float
+
+    @property
+    def wrong(self) -> bool:
+        """Whether the mean is off by more than 0.2, or the sd by more than 5 %."""
+        return not (self.rmse <= 0.2 and 0.95 <= self.sd_ratio <= 1.05)
+
+
+def errors(fit: ps.Fit, at: np.ndarray, exact: Exact) -> Errors:
+    """Return the errors of a sampler, over all its draws, at the inputs (m, 1) of `exact`."""
+    found = ps.predict(jax.random.key(0), fit, at, draws=fit.posterior.size())
+    rmse = np.sqrt(np.mean((found.mean[:, 0] - exact.mean) ** 2))
+    return Errors(float(rmse), float(np.mean(found.epistemic_sd[:, 0] / exact.sd)))
 
 
 def model(precision: float) -> ps.Model:

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 
 from posterium._struct import static, struct
-from posterium.model.priors.base import INFINITY, LOG_2PI, Layout, Scaled, split, spread, total
+from posterium.model.priors.base import INFINITY, LOG_2PI, Layout, Scaled, spread, total
+from posterium.numerics import random, trees
 
 
 @struct
@@ -73,10 +74,10 @@ class Normal(Scaled):
         return total(self.terms(params))
 
     def sample(self, key: jax.Array, like: Any) -> Any:
-        def draw(key: jax.Array, leaf: jax.Array, precision: jax.Array) -> jax.Array:
-            return jax.random.normal(key, leaf.shape, leaf.dtype) / jnp.sqrt(precision)
-
-        return jax.tree.map(draw, split(key, like), like, self.precision_of(like))
+        # One call for all arrays: compiling a generator for each takes longer than anything else.
+        zeros, unravel = trees.ravel(like)
+        normals = unravel(random.normal(key, zeros.shape, zeros.dtype))
+        return jax.tree.map(lambda z, p: z / jnp.sqrt(p), normals, self.precision_of(like))
 
 
 def normal_term(values: jax.Array, precision: jax.Array) -> jax.Array:
