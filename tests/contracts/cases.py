@@ -14,8 +14,11 @@ from posterium import (
     MLE,
     MLP,
     PBP,
+    SWA,
+    SWAG,
     VI,
     Bernoulli,
+    Bootstrap,
     Categorical,
     Ensemble,
     Evidence,
@@ -38,6 +41,8 @@ from posterium import (
     Poisson,
     Polynomial,
     Quantile,
+    RandomisedPrior,
+    Snapshot,
     StudentT,
     Subset,
     Weibull,
@@ -130,6 +135,19 @@ METHODS: dict[str, MethodCase] = {
         MLE(steps=1, polish="newton"), ("MLE",), no_spread, mean_error=1e-4, precision=0.0
     ),
     "ensemble": MethodCase(Ensemble(POLISHED, 2), ("Ensemble",), no_spread, mean_error=1e-4),
+    "bootstrap": MethodCase(Bootstrap(POLISHED), ("Bootstrap",), known=False),
+    "randomised prior": MethodCase(
+        Ensemble(RandomisedPrior(POLISHED), ESS), ("RandomisedPrior",), full, **MONTE_CARLO
+    ),
+    "snapshot": MethodCase(Snapshot(cycles=3, steps=100, batch_size=8), ("Snapshot",), known=False),
+    "swag": MethodCase(
+        SWAG(rank=10, steps=400, batch_size=8, learning_rate=0.01, at=POLISHED),
+        ("SWAG",),
+        known=False,
+    ),
+    "swa": MethodCase(
+        SWA(steps=4, every=2, batch_size=None, at=POLISHED), ("SWA",), no_spread, mean_error=1e-4
+    ),
     "laplace": MethodCase(Laplace(), ("Laplace",)),
     "laplace diagonal": MethodCase(Laplace(structure="diagonal"), ("Laplace",), factorised),
     "laplace kronecker": MethodCase(

@@ -28,6 +28,8 @@ from posterium.methods.laplace import Laplace
 from posterium.methods.map import MAP
 from posterium.methods.nuts import NUTS
 from posterium.methods.pbp import PBP
+from posterium.methods.snapshot import Snapshot
+from posterium.methods.swag import SWAG
 from posterium.methods.vi import VI
 from posterium.model.features import Affine, Linear
 from posterium.model.hyper import is_learned, learn, value
@@ -141,6 +143,15 @@ def _vi(rows: int) -> VI:
     return VI(steps=20_000 if small else 30_000, batch_size=64 if small else 256, init_scale=0.01)
 
 
+def _swag(rows: int) -> SWAG:
+    small = rows <= SMALL
+    return SWAG(steps=4000, learning_rate=3e-3, batch_size=32 if small else 256, at=_mode(rows))
+
+
+def _snapshot(rows: int) -> Snapshot:
+    return Snapshot(cycles=6, steps=1000, batch_size=64 if rows <= SMALL else 256)
+
+
 ENTRIES: dict[str, Entry] = {
     "default": Entry(
         "the default: an ensemble of six networks, each stopped early on rows of its own",
@@ -208,6 +219,20 @@ ENTRIES: dict[str, Entry] = {
         "the same Gaussian as vi, by natural gradients (IVON)",
         _ivon,
         noise=gaussian,
+    ),
+    "swag": Entry(
+        "a Gaussian with the moments of the iterates of a descent (SWAG)",
+        _swag,
+        noise=gaussian,
+    ),
+    "multi-swag": Entry(
+        "five such Gaussians from different starts",
+        lambda rows: Ensemble(_swag(rows), 5),
+        noise=gaussian,
+    ),
+    "snapshot": Entry(
+        "six networks from one training in cycles",
+        _snapshot,
     ),
     "pbp": Entry(
         "probabilistic back-propagation: rows taken in one by one, no learning rate",
@@ -306,7 +331,7 @@ def _entry_like(method: Method) -> Entry:
     kinds = _kinds(method)
     for kind, name in (
         (Exact, "exact"), (NUTS, "nuts"), (HMC, "hmc"), (VI, "vi"),
-        (IVON, "ivon"), (PBP, "pbp"), (Laplace, "laplace"),
+        (IVON, "ivon"), (PBP, "pbp"), (Laplace, "laplace"), (SWAG, "swag"), (Snapshot, "snapshot"),
     ):  # fmt: skip
         if kind in kinds:
             entry = ENTRIES[name]
