@@ -40,6 +40,7 @@ def test_members_are_modes_of_rows_that_count_as_often_as_they_were_drawn(weight
             assert np.abs(mode - ridge(times)).max() < 1e-9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("weights", "variance"), [("multinomial", (N - 1) / N), ("dirichlet", (N - 1) / (N + 1))]
 )
@@ -62,6 +63,7 @@ def drawn_batch(rows):
     return data, drawn, Batch(part, rows, by.data(drawn, data, slice(None)), jnp.array(True))
 
 
+@pytest.mark.slow
 def test_batches_of_an_epoch_add_up_to_the_log_likelihood_of_all_rows_drawn():
     data, drawn, _ = drawn_batch(jnp.arange(4))
     f = jnp.sin(data.x[:, :1])

@@ -14,7 +14,6 @@ from posterium import (
     MLE,
     MLP,
     PBP,
-    SWA,
     SWAG,
     VI,
     Bernoulli,
@@ -142,11 +141,8 @@ METHODS: dict[str, MethodCase] = {
     "snapshot": MethodCase(Snapshot(cycles=3, steps=100, batch_size=8), ("Snapshot",), known=False),
     "swag": MethodCase(
         SWAG(rank=10, steps=400, batch_size=8, learning_rate=0.01, at=POLISHED),
-        ("SWAG",),
+        ("SWAG", "SWA"),
         known=False,
-    ),
-    "swa": MethodCase(
-        SWA(steps=4, every=2, batch_size=None, at=POLISHED), ("SWA",), no_spread, mean_error=1e-4
     ),
     "laplace": MethodCase(Laplace(), ("Laplace",)),
     "laplace diagonal": MethodCase(Laplace(structure="diagonal"), ("Laplace",), factorised),

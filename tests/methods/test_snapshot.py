@@ -12,6 +12,7 @@ from posterium.posterior.posterior import Samples
 SHORT = Snapshot(cycles=3, steps=40, batch_size=5)
 
 
+@pytest.mark.slow
 def test_members_are_the_weights_at_the_end_of_each_cycle():
     found = fit(KEY, MODEL, DATA, SHORT)
     assert isinstance(found.posterior, Samples)

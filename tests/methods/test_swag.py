@@ -76,12 +76,21 @@ def test_draws_have_half_the_variance_of_the_iterates_and_half_that_of_the_devia
     assert (np.abs(drawn.T @ drawn / len(drawn) - exact) < 5 * error).all()
 
 
+def test_weights_that_never_moved_have_no_spread():
+    variance, deviations = np.array([0.0, 1.0]), np.array([[0.0, 1.0], [0.0, -1.0]])
+    operator = covariance(jnp.asarray(variance), jnp.asarray(deviations))
+    exact = np.array([[0.0, 0.0], [0.0, 1.5]])
+    assert np.allclose(operator.dense(), exact, rtol=1e-6)
+    assert operator.sqrt(jnp.ones(2))[0] == 0
+
+
 def test_rank_0_is_the_whole_variance_of_independent_weights():
     variance = np.array([0.0, 0.5, 2.0])
     found = covariance(jnp.asarray(variance), jnp.zeros((0, 3))).dense()
     assert np.allclose(found, np.diag(variance), rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_constant_iterates_give_no_spread_and_a_warning():
     found = fit(KEY, LINEAR, DATA, replace(SHORT, learning_rate=0.0))
     assert (np.asarray(predict(KEY, found, DATA.x).epistemic_var) == 0).all()
