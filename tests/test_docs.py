@@ -24,7 +24,7 @@ LONG = [
     for glob in ("methods/*", "networks/*", "write-*", "priors", "convergence")
     for page in DOCS.glob(f"{glob}.md")
 ]
-QUICK = {"methods/ensemble", "methods/exact", "write-your-own-likelihood"}
+QUICK = {"methods/exact", "write-your-own-likelihood"}
 """Long pages that run in the quick tests; the build of the documents runs all of them."""
 STEPS = 200
 """Steps of the named methods in the documents' examples; what they compute is tested elsewhere."""

@@ -15,9 +15,11 @@ from posterium import (
     MLE,
     MLP,
     PBP,
+    SWAG,
     VI,
     AdjustedMCLMC,
     Bernoulli,
+    Bootstrap,
     Categorical,
     Ensemble,
     Evidence,
@@ -40,6 +42,8 @@ from posterium import (
     Poisson,
     Polynomial,
     Quantile,
+    RandomisedPrior,
+    Snapshot,
     StudentT,
     Subset,
     Tempered,
@@ -134,6 +138,16 @@ METHODS: dict[str, MethodCase] = {
         MLE(steps=1, polish="newton"), ("MLE",), no_spread, mean_error=1e-4, precision=0.0
     ),
     "ensemble": MethodCase(Ensemble(POLISHED, 2), ("Ensemble",), no_spread, mean_error=1e-4),
+    "bootstrap": MethodCase(Bootstrap(POLISHED), ("Bootstrap",), known=False),
+    "randomised prior": MethodCase(
+        Ensemble(RandomisedPrior(POLISHED), ESS), ("RandomisedPrior",), full, **MONTE_CARLO
+    ),
+    "snapshot": MethodCase(Snapshot(cycles=3, steps=100, batch_size=8), ("Snapshot",), known=False),
+    "swag": MethodCase(
+        SWAG(rank=10, steps=400, batch_size=8, learning_rate=0.01, at=POLISHED),
+        ("SWAG", "SWA"),
+        known=False,
+    ),
     "laplace": MethodCase(Laplace(), ("Laplace",)),
     "laplace diagonal": MethodCase(Laplace(structure="diagonal"), ("Laplace",), factorised),
     "laplace kronecker": MethodCase(

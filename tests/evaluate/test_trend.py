@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from posterium.evaluate.trend import late_rise
+from posterium.evaluate.trend import drift, late_rise
 
 
 def noise(seed, count=2000):
@@ -36,3 +36,19 @@ def test_steps_before_the_settled_end_do_not_count():
 def test_too_few_steps_give_no_rise():
     assert late_rise(np.arange(79.0)) == (0, 0)
     assert late_rise(np.zeros(0), np.zeros(0, bool)) == (0, 0)
+
+
+def test_the_drift_of_a_line_a_walk_and_of_noise_against_their_spread():
+    rng = np.random.default_rng(0)
+    t = np.arange(2000.0)
+    moved, within = drift(np.stack([t, -t], axis=1))
+    assert np.isclose(moved, 1000)
+    assert np.isclose(moved / within, 12**0.5, rtol=1e-2)
+    noise = rng.normal(size=(2000, 400))
+    moved, within = drift(noise)
+    # The means of 1000 differ by a variance of 2 / 1000; over 400 quantities its error is small.
+    assert abs(moved / (2 / 1000) ** 0.5 - 1) < 5 / (2 * 400) ** 0.5
+    assert abs(within - 1) < 0.01
+    moved, within = drift(np.cumsum(noise, axis=0))
+    assert abs(moved / within - 2) < 0.3
+    assert drift(np.arange(3.0)) == (0, 0)

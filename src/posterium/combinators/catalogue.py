@@ -31,6 +31,8 @@ from posterium.methods.mclmc import MCLMC
 from posterium.methods.nuts import NUTS
 from posterium.methods.parallel_tempering import ParallelTempering
 from posterium.methods.pbp import PBP
+from posterium.methods.snapshot import Snapshot
+from posterium.methods.swag import SWAG
 from posterium.methods.vi import VI
 from posterium.model.features import Affine, Linear
 from posterium.model.hyper import is_learned, learn, value
@@ -152,6 +154,15 @@ def _vi(rows: int) -> VI:
     return VI(steps=20_000 if small else 30_000, batch_size=64 if small else 256, init_scale=0.01)
 
 
+def _swag(rows: int) -> SWAG:
+    small = rows <= SMALL
+    return SWAG(steps=4000, learning_rate=3e-3, batch_size=32 if small else 256, at=_mode(rows))
+
+
+def _snapshot(rows: int) -> Snapshot:
+    return Snapshot(cycles=6, steps=1000, batch_size=64 if rows <= SMALL else 256)
+
+
 ENTRIES: dict[str, Entry] = {
     "default": Entry(
         "the default: an ensemble of six networks, each stopped early on rows of its own",
@@ -219,6 +230,20 @@ ENTRIES: dict[str, Entry] = {
         "the same Gaussian as vi, by natural gradients (IVON)",
         _ivon,
         noise=gaussian,
+    ),
+    "swag": Entry(
+        "a Gaussian with the moments of the iterates of a descent (SWAG)",
+        _swag,
+        noise=gaussian,
+    ),
+    "multi-swag": Entry(
+        "five such Gaussians from different starts",
+        lambda rows: Ensemble(_swag(rows), 5),
+        noise=gaussian,
+    ),
+    "snapshot": Entry(
+        "six networks from one training in cycles",
+        _snapshot,
     ),
     "pbp": Entry(
         "probabilistic back-propagation: rows taken in one by one, no learning rate",
@@ -331,7 +356,7 @@ def _entry_like(method: Method) -> Entry:
     for kind, name in (
         (Exact, "exact"), (NUTS, "nuts"), (HMC, "hmc"), (MCLMC, "mclmc"),
         (AdjustedMCLMC, "hmc"), (ParallelTempering, "tempering"), (VI, "vi"), (IVON, "ivon"),
-        (PBP, "pbp"), (Laplace, "laplace"),
+        (PBP, "pbp"), (Laplace, "laplace"), (SWAG, "swag"), (Snapshot, "snapshot"),
     ):  # fmt: skip
         if kind in kinds:
             entry = ENTRIES[name]

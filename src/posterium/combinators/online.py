@@ -21,6 +21,7 @@ from posterium.model import hyper
 from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
 from posterium.numerics import trees
+from posterium.numerics.together import together
 from posterium.phases.descent import Descent
 from posterium.posterior.fit import Verdict
 
@@ -201,21 +202,6 @@ class Training(Around):
         steps = np.arange(1, len(info["raws"]) + 1)
         updates = (steps > self.begin) & (steps % self.every == 0)
         return judge_trajectory(info["raws"][updates])
-
-
-@jax.custom_batching.custom_vmap
-def together(flag: jax.Array) -> jax.Array:
-    """Return a flag that is the same for all members, as one flag.
-
-    A condition on it then computes what is needed only, where one a member would compute both
-    branches at every step.
-    """
-    return flag
-
-
-@together.def_vmap
-def _(size: int, batched: list[bool], flag: jax.Array) -> tuple[jax.Array, bool]:
-    return (jnp.any(flag) if batched[0] else flag), False
 
 
 def judge_trajectory(raws: np.ndarray) -> Verdict:

@@ -5,17 +5,13 @@ r"""Maximum a posteriori and maximum likelihood: one best set of weights.
 
 from typing import Any, ClassVar
 
-from posterium._struct import brief, static, struct
+from posterium._struct import static, struct
 from posterium.driver.protocol import Phase
-from posterium.model import hyper
 from posterium.model.data import Data, Stream
 from posterium.model.model import Model
-from posterium.model.priors.base import INFINITY, ZERO, narrowing
 from posterium.phases.descent import Descent, Optimiser, check_settings
 from posterium.phases.polish import Polish
-
-BOUNDS = {ZERO: "InverseGamma, LogNormal or a floor", INFINITY: "Gamma, HalfNormal or LogNormal"}
-"""What keeps a hyper-parameter from either end."""
+from posterium.phases.unbounded import refuse_unbounded
 
 
 @struct
@@ -86,7 +82,7 @@ class MAP:
 
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         if self.use_prior:
-            refuse_unbounded(model)
+            refuse_unbounded(model, "MAP")
         if isinstance(data, Stream):
             self._refuse_stream(data)
         descent = Descent(
@@ -113,25 +109,3 @@ class MAP:
 def MLE(**settings: Any) -> MAP:
     """Return the method that maximises the likelihood: `MAP` with the prior left out."""
     return MAP(use_prior=False, **settings)
-
-
-def refuse_unbounded(model: Model) -> None:
-    """Refuse free hyper-parameters of the prior that no prior of their own holds back.
-
-    As a prior narrows to a point, its density there grows like a power, of as high an order as
-    there are weights. A prior of the hyper-parameter that falls faster than any power bounds it.
-    """
-    if any(h.prior is None for h in hyper.learned(model.prior)):
-        raise ValueError(
-            "MAP expects a fixed prior precision, or a free one with a prior of its own; the joint "
-            "density grows without bound in a free one. Use Evidence(Laplace()), Evidence(Exact()) "
-            "or VI(), or fix the precision."
-        )
-    for prior, name, end, free in narrowing(model.prior):
-        if end not in getattr(free.prior, "vanishes", (end,)):
-            raise ValueError(
-                f"MAP expects a prior of a free {name} that bounds the joint density, however many "
-                f"weights there are; that of {type(prior).__name__} is {brief(free.prior)}, under "
-                f"which the density of weights in the middle grows as the {name} goes to {end}. "
-                f"Use {BOUNDS[end]}, or VI() or NUTS(), which need no mode."
-            )

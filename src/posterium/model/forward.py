@@ -1,4 +1,4 @@
-"""Forward: a network at some weights as a function of its parameters."""
+"""Forward: a network as a function of its parameters, and whether it has a state that moves."""
 
 from typing import Any
 
@@ -32,3 +32,18 @@ class Forward:
 def forward(network: Any, weights: Weights) -> Forward:
     """Return the function of a network with what some weights hold besides parameters."""
     return Forward(network, replace(weights, params=None))
+
+
+def moves_state(network: Any, x: Any) -> bool:
+    """Say whether a network has running statistics: a state that changes in training."""
+
+    def look(key: jax.Array, x: Any) -> jax.Array:
+        weights = network.init(key, x)
+        after = jax.tree.leaves(network.apply(weights, x, train=True)[1])
+        pairs = zip(jax.tree.leaves(weights.state), after, strict=False)
+        moved.append(any(old is not new for old, new in pairs))
+        return key
+
+    moved: list[bool] = []
+    jax.eval_shape(look, jax.random.key(0), x)
+    return moved[0]

@@ -6,6 +6,7 @@ import jax
 
 from posterium.model import hyper
 from posterium.model.data import Data, Stream
+from posterium.model.forward import moves_state
 from posterium.model.model import Model
 from posterium.model.priors.normal import Flat
 from posterium.numerics import trees
@@ -44,16 +45,8 @@ def check(model: Model, data: Data, start: str) -> None:
 
 
 def _check_state(model: Model, data: Data) -> None:
-    def changed(key: jax.Array, data: Data) -> Any:
-        weights = trees.cast(model.network.init(key, data.x), data.weight.dtype)
-        after = jax.tree.leaves(model.network.apply(weights, data.x, train=True)[1])
-        same = [a is b for a, b in zip(jax.tree.leaves(weights.state), after, strict=False)]
-        found.append(not all(same) or weights.key is not None)
-        return key
-
-    found: list[bool] = []
-    jax.eval_shape(changed, jax.random.key(0), data)
-    if found[0]:
+    drawn = jax.eval_shape(model.network.init, jax.random.key(0), data.x)
+    if drawn.key is not None or moves_state(model.network, data.x):
         raise ValueError(
             "A sampler expects a network without running statistics and without noise of its own; "
             "this one changes its state in training, as batch norm does, or draws a dropout mask. "

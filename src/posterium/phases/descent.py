@@ -72,6 +72,8 @@ class Optimiser:
         Decay rates of Adam's two moments.
     warmup
         Share of the steps over which the rate rises from 0.
+    cycles
+        Times that the schedule begins anew, after as many steps each.
     """
 
     name: str = static(default="adam")
@@ -80,6 +82,7 @@ class Optimiser:
     clip: Any = None
     betas: tuple[Any, Any] = (0.9, 0.999)
     warmup: float = static(default=0.0)
+    cycles: int = static(default=1)
 
     def __post_init__(self) -> None:
         if self.name not in OPTIMISERS:
@@ -122,12 +125,13 @@ class Optimiser:
             return self.learning_rate
 
         def rate(count: jax.Array) -> jax.Array:
-            t = jnp.asarray(count, float)
+            t, length = jnp.asarray(count, float), steps / self.cycles
             rise = jnp.minimum(1.0, (t + 1) / max(1.0, self.warmup * steps))
+            t = t if self.cycles == 1 else t % length
             fall = {
                 "constant": 1.0,
-                "cosine": 0.5 * (1 + jnp.cos(jnp.pi * t / steps)),
-                "linear": 1 - t / steps,
+                "cosine": 0.5 * (1 + jnp.cos(jnp.pi * t / length)),
+                "linear": 1 - t / length,
             }
             return self.learning_rate * rise * fall[self.schedule]
 
@@ -234,7 +238,8 @@ class Descent(Phase):
         count = 0 if data.validation is not None else min(round(self.validation * n), n - 1)
         if data.validation is None and count == 0:
             return None
-        order = jnp.argsort(jax.random.bits(key, (n,)))
+        # Rows that do not count, as those out of bag in a bootstrap, are the first to be held out.
+        order = jnp.lexsort((jax.random.bits(key, (n,)), data.weight > 0))
         held, fitted = order[:count], order[count:]
         mask = jnp.ones(n, data.weight.dtype).at[held].set(0)
         instead = jnp.arange(n).at[held].set(jnp.resize(fitted, (count,)))
@@ -349,7 +354,7 @@ def fitted_part(watch: Watch, batch: Batch, *, seen_together: bool) -> Data:
         watch.mask if batch.rows is None else jnp.where(batch.rows >= 0, watch.mask[batch.rows], 0)
     )
     size = jnp.sum(watch.mask * batch.whole.weight)
-    rows = jnp.sum(watch.mask)
+    rows = jnp.sum(watch.mask * (batch.whole.weight > 0))
     part = replace(batch.part, weight=batch.part.weight * here, size=size, rows=rows)
     if not seen_together:
         return part
@@ -367,7 +372,8 @@ def check(watch: Watch, state: DescentState, model: Model, batch: Batch) -> Watc
     weights = Weights(state.params, state.state)
     f, _ = model.network.apply(weights, held.x)
     row = hyper.fill(model, state.raws).likelihood.log_prob(f, held.y)
-    score = jnp.sum(held.weight * row) / jnp.sum(held.weight)
+    weight = jnp.where(held.weight > 0, held.weight, 1)
+    score = jnp.sum(weight * row) / jnp.sum(weight)
     better = score > watch.score
     best = trees.where(better, (state.params, state.raws, state.state), watch.best)
     waited = jnp.where(better, 0, watch.waited + 1)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 
 from posterium._struct import brief, replace, static, struct
 from posterium.model.priors.base import Layout, laid_out, refuse_others, split, total
+from posterium.model.priors.gaussian import GaussianPrior
 from posterium.model.priors.recognise import as_prior, weights_of
 from posterium.numerics import trees
 
@@ -126,3 +127,18 @@ class ByPath:
         return self._whole(
             like, [prior.sample(k, part) for k, (prior, part) in zip(keys, parts, strict=True)]
         )
+
+    def centre(self, params: Any) -> Any:
+        """Return the weights that the parts are around."""
+        return self._whole(params, [centre(prior, part) for prior, part in self._parts(params)])
+
+
+def centre(prior: Any, params: Any) -> Any:
+    """Return the weights that a prior is around, like `params`: 0 where nothing else is given."""
+    if isinstance(prior, Centred):
+        return jax.tree.map(jnp.add, prior.at, centre(prior.prior, params))
+    if isinstance(prior, GaussianPrior):
+        return prior.mean
+    if isinstance(prior, ByPath):
+        return prior.centre(params)
+    return jax.tree.map(jnp.zeros_like, params)
