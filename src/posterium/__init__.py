@@ -78,6 +78,7 @@ _HOME = {
     "FunctionalCurvature": "numerics.structures.functional",
     "NUTS": "methods.nuts",
     "HMC": "methods.hmc",
+    "MCDropout": "methods.mc_dropout",
     "VI": "methods.vi",
     "IVON": "methods.ivon",
     "PBP": "methods.pbp",

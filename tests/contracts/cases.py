@@ -29,6 +29,7 @@ from posterium import (
     Laplace,
     LaplaceNoise,
     Linear,
+    MCDropout,
     MixtureOfGaussians,
     Model,
     NegativeBinomial,
@@ -130,6 +131,12 @@ METHODS: dict[str, MethodCase] = {
         MLE(steps=1, polish="newton"), ("MLE",), no_spread, mean_error=1e-4, precision=0.0
     ),
     "ensemble": MethodCase(Ensemble(POLISHED, 2), ("Ensemble",), no_spread, mean_error=1e-4),
+    "mc dropout": MethodCase(
+        MCDropout(MAP(steps=300)),
+        ("MCDropout",),
+        model=Model(MLP(hidden=(), input_dropout=0.1), Normal(PRECISION, "none"), Gaussian(NOISE)),
+        known=False,
+    ),
     "laplace": MethodCase(Laplace(), ("Laplace",)),
     "laplace diagonal": MethodCase(Laplace(structure="diagonal"), ("Laplace",), factorised),
     "laplace kronecker": MethodCase(
@@ -235,6 +242,7 @@ NETWORKS: dict[str, Any] = {
     "MLP, residual": MLP(1, (3, 3), "silu", residual=True),
     "MLP, layer norm": MLP(1, (4,), "gelu", layer_norm=True),
     "MLP, no bias": MLP(1, (3,), "softplus", bias=False),
+    "MLP, dropout": MLP(1, (3,), dropout=0.2),
     "MLP, sigmoid": MLP(1, (3,), "sigmoid"),
     "Functions": Functions(_start, _forward),
     "Linear": Linear(),

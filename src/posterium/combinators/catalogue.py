@@ -26,6 +26,7 @@ from posterium.methods.hmc import HMC
 from posterium.methods.ivon import IVON
 from posterium.methods.laplace import Laplace
 from posterium.methods.map import MAP
+from posterium.methods.mc_dropout import MCDropout
 from posterium.methods.nuts import NUTS
 from posterium.methods.pbp import PBP
 from posterium.methods.vi import VI
@@ -77,6 +78,8 @@ class Entry:
         its weights.
     activation
         That of the default network.
+    dropout
+        Rate at which its hidden units are dropped; None for never.
     """
 
     summary: str
@@ -87,6 +90,7 @@ class Entry:
     precision: Callable[[], Any] = lambda: 1.0
     hidden: tuple[int, ...] | None = SHALLOW
     activation: str = "silu"
+    dropout: float | None = None
 
 
 def weak() -> float:
@@ -199,6 +203,13 @@ ENTRIES: dict[str, Entry] = {
         noise=gaussian,
         precision=tuned,
     ),
+    "mc-dropout": Entry(
+        "one network trained and predicted under random masks that drop its units",
+        lambda rows: MCDropout(descent(rows)),
+        precision=weak,
+        hidden=DEEP,
+        dropout=0.05,
+    ),
     "vi": Entry(
         "a Gaussian with independent weights, fitted to the evidence lower bound",
         _vi,
@@ -306,7 +317,7 @@ def _entry_like(method: Method) -> Entry:
     kinds = _kinds(method)
     for kind, name in (
         (Exact, "exact"), (NUTS, "nuts"), (HMC, "hmc"), (VI, "vi"),
-        (IVON, "ivon"), (PBP, "pbp"), (Laplace, "laplace"),
+        (IVON, "ivon"), (PBP, "pbp"), (Laplace, "laplace"), (MCDropout, "mc-dropout"),
     ):  # fmt: skip
         if kind in kinds:
             entry = ENTRIES[name]
@@ -322,7 +333,9 @@ def _kinds(method: Any) -> set[type]:
 
 
 NETWORKS: dict[str, Callable[[Entry, int], Any]] = {
-    "mlp": lambda entry, outputs: MLP(outputs, entry.hidden or SHALLOW, entry.activation),
+    "mlp": lambda entry, outputs: MLP(
+        outputs, entry.hidden or SHALLOW, entry.activation, dropout=entry.dropout
+    ),
     "linear": lambda entry, outputs: Linear(Affine(), outputs),
 }
 

@@ -29,8 +29,8 @@ from posterium.numerics.structures.functional import FunctionalCurvature
 from posterium.numerics.structures.kronecker import KroneckerCurvature
 from posterium.numerics.structures.low_rank import LowRankCurvature
 from posterium.phases.accumulate import Accumulate
-from posterium.phases.descent import Descent, Optimiser
 from posterium.phases.hold import hold
+from posterium.phases.search import Search
 
 STRUCTURES: dict[str, Structure] = {
     "full": FullCurvature(),
@@ -45,32 +45,6 @@ KERNEL_BYTES = 2**32
 """What the kernels between rows may take."""
 STEP_WORK = 2**35
 """Multiplications a step, about a second: more rows are split into several steps."""
-
-
-@struct
-class Search:
-    """Where `Laplace` looks for a mode when not told: by gradients, as far as they get.
-
-    What is left to gain is judged where the curvature is taken. With kinked activations (relu) a
-    mode may lie on a kink, where the gradient never vanishes.
-
-    Parameters
-    ----------
-    steps
-        Steps of Adam; the learning rate decays to 0 over them.
-    learning_rate
-        The highest rate.
-    batch_size
-        Rows a step; None for all.
-    """
-
-    steps: int = static(default=2000)
-    learning_rate: Any = 1e-2
-    batch_size: int | None = static(default=None)
-
-    def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
-        optimiser = Optimiser("adam", self.learning_rate, "cosine")
-        return (Descent(optimiser, self.steps, self.batch_size),)
 
 
 @struct
@@ -108,6 +82,9 @@ class Laplace:
     The log evidence can be moved to other values of the prior's hyper-parameters, and of a noise
     sd that is independent over the targets, exactly, at the same mode. Other likelihoods and
     networks must have no free ones.
+
+    What the search for a mode leaves to gain is judged where the curvature is taken. With kinked
+    activations (relu) a mode may lie on a kink, where the gradient never vanishes.
     """
 
     structure: Any = static(default="full")
