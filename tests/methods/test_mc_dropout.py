@@ -45,6 +45,7 @@ LINEAR = Model(MLP(hidden=(), input_dropout=0.2), Normal(1.0), Gaussian(0.3))
 FREE = MLP(hidden=(4,), dropout=learn(0.3, ceiling=1.0), input_dropout=0.25)
 DRAWS = 20_000
 ERRORS = 4
+MASKS = pytest.mark.parametrize("masks", ["draw", pytest.param("row", marks=pytest.mark.slow)])
 
 
 @pytest.fixture(scope="module")
@@ -64,17 +65,20 @@ def test_weights_are_those_of_the_training_with_dropout(linear):
     assert same(linear.posterior.mode(), plain.posterior.mode())
 
 
-def test_the_training_ends_where_masks_shrink_a_linear_model(linear):
+def test_the_training_ends_where_masks_shrink_a_linear_model():
     """E_z of the squares is a ridge of p / (1 - p) diag(x^T x): least squares in closed form."""
+    training = MAP(steps=1500, learning_rate=0.03)
+    members = fit(KEY, LINEAR, DATA, Ensemble(MCDropout(training), 16))
     design = np.column_stack([X, np.ones(30)])
     ridge = np.diag([*(0.25 * np.sum(X**2, 0) / 0.09 + 3.0), 1.0])
     exact = np.linalg.solve(design.T @ design / 0.09 + ridge, design.T @ Y / 0.09)
-    (layer,) = linear.posterior.weights.params["layers"]
-    found = np.append(layer["kernel"][:, 0], layer["bias"])
-    np.testing.assert_allclose(found, exact, atol=0.1 * np.abs(exact).max())
+    (layer,) = members.posterior.parts.weights.params["layers"]
+    found = np.column_stack([layer["kernel"][..., 0], layer["bias"]]).astype(float)
+    error = found.std(0, ddof=1) / 4
+    assert np.all(np.abs(found.mean(0) - exact) < ERRORS * error)
 
 
-@pytest.mark.parametrize("masks", ["draw", "row"])
+@MASKS
 def test_the_spread_of_a_linear_model_is_that_of_its_masks(linear, masks):
     found = fit(KEY, LINEAR, DATA, MCDropout(TRAINING, masks))
     said = predict(ASK, found, X[:5], draws=DRAWS)
@@ -92,6 +96,7 @@ def test_one_key_is_one_function_on_any_rows(linear):
     assert not np.array_equal(other.mean, alone.mean)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("masks", ["draw", "row"])
 def test_a_file_gives_the_same_bits(masks, tmp_path):
     model = replace(LINEAR, network=MLP(hidden=(6,), dropout=0.3))
@@ -104,13 +109,14 @@ def test_a_file_gives_the_same_bits(masks, tmp_path):
 
 
 def test_what_holds_over_rows_is_refused_where_each_has_masks_of_its_own(linear):
-    assert np.linalg.matrix_rank(covariance(ASK, linear, X[:4]) - 0.09 * np.eye(4)[..., None])
+    assert np.abs(covariance(ASK, linear, X[:2])[0, 1]) > 0
     found = fit(KEY, LINEAR, DATA, MCDropout(MAP(steps=2), "row"))
     for ask in (covariance, predict_by_draws):
         with pytest.raises(ValueError, match="Fit with masks='draw'"):
             ask(ASK, found, X[:4])
 
 
+@pytest.mark.slow
 def test_members_have_rates_and_records_of_their_own():
     model = Model(FREE, Normal(1.0), Gaussian(0.3))
     found = fit(KEY, model, DATA, Ensemble(MCDropout(MAP(steps=20)), 2))
@@ -125,8 +131,8 @@ def test_the_bound_is_that_of_all_masks_counted_out():
     """-KL by the sum over every mask of P(z) (log p(z w / (1 - p)) - log P(z))."""
     with jax.enable_x64(True):
         model = Model(FREE, Normal(2.0), Gaussian(0.3))
-        params = FREE.init(KEY, X).params
-        layers = [{k: np.asarray(v, float) for k, v in la.items()} for la in params["layers"]]
+        shapes = jax.eval_shape(FREE.init, KEY, X).params["layers"]
+        layers = jax.tree.map(lambda leaf: RNG.normal(size=leaf.shape), shapes)
         expected = 0.0
         for layer, rate, scale in zip(layers, (0.25, 0.3), ((2 * 3) ** -0.5, 8**-0.5), strict=True):
             kernel, bias = layer["kernel"], layer["bias"]
@@ -135,7 +141,7 @@ def test_the_bound_is_that_of_all_masks_counted_out():
                 masked = kernel * np.array(z)[:, None] / (1 - rate)
                 expected += chance * (norm.logpdf(masked, 0, scale).sum() - np.log(chance))
             expected += norm.logpdf(bias, 0, 0.5**0.5).sum()
-        found = Bounded(model).negative_kl({"layers": layers})
+        found = jax.jit(Bounded(model).negative_kl)({"layers": layers})
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 
@@ -213,6 +219,7 @@ def test_what_it_cannot_do_is_refused(model, method, told):
         MCDropout(masks="column")
 
 
+@pytest.mark.slow
 def test_a_table_is_fitted_by_name():
     found = BayesianRegressor(method="mc-dropout").fit(X, Y)
     assert found.predict_dist(X).epistemic_sd.min() > 0

@@ -47,10 +47,18 @@ def test_normals_in_float64_are_those_of_jax():
         np.testing.assert_array_equal(ours, jax.random.normal(KEY, (9, 1001), jnp.float64))
 
 
+def test_a_key_under_a_key_is_that_of_jax():
+    for data in (0, 7, np.uint32(2**32 - 1)):
+        ours, theirs = random.fold_in(KEY, data), jax.random.fold_in(KEY, data)
+        np.testing.assert_array_equal(*map(jax.random.key_data, (ours, theirs)))
+
+
 def test_other_generators_and_types_are_left_to_jax():
     key = jax.random.key(1, impl="rbg")
     np.testing.assert_array_equal(random.bits(key, (5,)), jax.random.bits(key, (5,)))
     np.testing.assert_array_equal(random.normal(key, (5,)), jax.random.normal(key, (5,)))
+    assert random.fold_in(key, 3) == jax.random.fold_in(key, 3)
+    assert random.bernoulli(key, 0.5, (99,)).any()
     half = random.normal(KEY, (5,), jnp.bfloat16)
     np.testing.assert_array_equal(half, jax.random.normal(KEY, (5,), jnp.bfloat16))
 
@@ -155,7 +163,9 @@ def test_bernoulli_numbers_have_their_rate(p):
 
 def test_a_bernoulli_number_compares_a_uniform_number_with_p():
     """At 3/4 = 0.11 in binary digits, only a number that starts with 11 is not below."""
-    planes = [random.bits(jax.random.fold_in(KEY, random.PLACES - i), (1,)) for i in (1, 2)]
+    key = tuple(np.uint32([word]) for word in jax.random.key_data(KEY))
+    places = (np.uint32([random.PLACES - i]) for i in (1, 2))
+    planes = [jnp.bitwise_xor(*random.threefry(key, (place, np.uint32([0])))) for place in places]
     first, second = (np.asarray(random._unpacked(plane)).astype(bool) for plane in planes)
     np.testing.assert_array_equal(random.bernoulli(KEY, 0.75, (32,)), ~(first & second))
 

@@ -23,7 +23,7 @@ TEMPERATURE = 0.1
 
 def hard(key: jax.Array, rate: Any, shape: tuple[int, ...]) -> jax.Array:
     """Return factors: 0 with probability `rate`, and 1 / (1 - rate) otherwise."""
-    return random.bernoulli(key, 1 - rate, shape) / (1 - rate)
+    return jnp.where(random.bernoulli(key, 1 - rate, shape), 1 / (1 - rate), 0.0)
 
 
 def relaxed(key: jax.Array, rate: Any, shape: tuple[int, ...]) -> jax.Array:
@@ -85,7 +85,7 @@ class RowMasks:
             return self.network.apply(weights, x, train=train)
 
         def one(row: jax.Array, word: jax.Array) -> jax.Array:
-            own = replace(weights, key=jax.random.fold_in(weights.key, word))
+            own = replace(weights, key=random.fold_in(weights.key, word))
             return self.network.apply(own, row[None])[0][0]
 
         return jax.vmap(one)(x, random.fingerprints(x)), weights.state

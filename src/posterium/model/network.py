@@ -17,6 +17,7 @@ from posterium._struct import static, struct
 from posterium.model import hyper, masks
 from posterium.model.adapters import leaves
 from posterium.model.weights import Weights
+from posterium.numerics import random
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu,
@@ -147,7 +148,7 @@ class MLP:
         x = x.T if turned else x
         last = len(self.hidden)
         for i, layer in enumerate(weights.params["layers"]):
-            masked, into = self._masked(i, weights.key, layer, x, train)
+            masked, into = self._masked(i, weights.key, layer, x, turned, train)
             out = self._affine(masked, into, turned)
             if i < last:
                 out = ACTIVATIONS[self.activation](out)
@@ -167,20 +168,21 @@ class MLP:
         return [hyper.value(self.input_dropout), *jnp.broadcast_to(rate, (count,))]
 
     def _masked(
-        self, i: int, key: jax.Array | None, layer: dict[str, jax.Array], x: jax.Array, train: bool
+        self, i: int, key: Any, layer: dict[str, jax.Array], x: jax.Array, turned: bool, train: bool
     ) -> tuple[dict[str, jax.Array], jax.Array]:
-        """Return layer i and what goes into it; one of them multiplied by a mask of its inputs."""
-        rate = self.rates()[i]
+        """Return layer i and what goes into it, with a mask on whichever of them is smaller."""
+        rate, kernel = self.rates()[i], layer["kernel"]
         if key is None or rate is None:
             return layer, x
-        key = jax.random.fold_in(key, i)
+        key = random.fold_in(key, i)
         if train:
             free = hyper.is_learned(self.dropout if i else self.input_dropout)
             mask = (masks.relaxed if free else masks.hard)(key, rate, x.shape)
             return layer, x * mask.astype(x.dtype)
-        kernel = layer["kernel"]
-        mask = masks.hard(key, rate, (len(kernel), 1))
-        return layer | {"kernel": kernel * mask.astype(kernel.dtype)}, x
+        mask = masks.hard(key, rate, (len(kernel),)).astype(x.dtype)
+        if x.size <= kernel.size:
+            return layer, x * jnp.expand_dims(mask, 1 if turned else 0)
+        return layer | {"kernel": kernel * mask[:, None]}, x
 
     def _is_turned(self, x: jax.Array) -> bool:
         """Say whether features come first inside: in linear models there is no inside."""

@@ -52,6 +52,15 @@ def threefry(key: Pair, counter: Pair) -> Pair:
     return a, b
 
 
+def fold_in(key: jax.Array, data: Any) -> jax.Array:
+    """Return the key of a number under a key: that of `jax.random.fold_in`."""
+    if not _is_threefry(key):
+        return jax.random.fold_in(key, data)
+    words = jax.random.key_data(key)
+    made = threefry((words[0], words[1]), (np.uint32(0), jnp.asarray(data).astype(jnp.uint32)))
+    return jax.random.wrap_key_data(jnp.stack(made), impl=jax.random.key_impl(key))
+
+
 @partial(jax.jit, static_argnames="shape")
 def bits(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """Return random words, uint32: those of `jax.random.bits`. At most 2^32 of them."""
@@ -91,7 +100,7 @@ def bernoulli(key: jax.Array, p: Any, shape: tuple[int, ...]) -> jax.Array:
     last = jax.lax.population_count((scaled & -scaled) - 1).astype(jnp.int32)
 
     def compare(place: jax.Array, below: jax.Array) -> jax.Array:
-        plane = ~bits(jax.random.fold_in(key, place), below.shape)
+        plane = ~_plane(key, place.astype(jnp.uint32), below.shape)
         is_one = (scaled >> place.astype(jnp.uint32)) & 1 == 1
         return jnp.where(is_one, below | plane, below & plane)
 
@@ -107,6 +116,15 @@ def fingerprints(rows: jax.Array) -> jax.Array:
     place = jnp.broadcast_to(jnp.arange(words.shape[1], dtype=jnp.uint32), words.shape)
     a, b = threefry((words, place), (jnp.zeros_like(words), jnp.zeros_like(words)))
     return jax.lax.reduce(a ^ b, np.uint32(0), jax.lax.bitwise_xor, (1,))
+
+
+def _plane(key: jax.Array, place: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Return random words, others for each place: here the loop over places is the fence."""
+    if not _is_threefry(key):
+        return jax.random.bits(jax.random.fold_in(key, place), shape, jnp.uint32)
+    data = jax.random.key_data(key)
+    a, b = threefry((data[0], data[1]), (place, jax.lax.iota(jnp.uint32, *shape)))
+    return a ^ b
 
 
 def _is_threefry(key: jax.Array) -> bool:
