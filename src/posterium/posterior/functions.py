@@ -89,14 +89,14 @@ def parameters(
     """
     tell = describe or described
     if isinstance(functions[0], DropoutPosterior):
-        return _by_keys(lambda *given: _masked(*given, x, tell), functions)
+        return _by_keys(lambda part, model, keys: _masked(part, model, keys, x, tell), functions)
     if how in ("draws", LINEAR_DRAWS):
         outputs = _drawn if how == "draws" else _tangent
         return jax.vmap(lambda drawn, model: tell(model, outputs(drawn, model, x)))(*functions)
     if in_closed_form(functions[1], how):
         law = {"linear": _closed, "probit": _probit, "bridge": _bridge}[how]
         return jax.vmap(lambda part, model: law(part, model, x))(*functions[:2])
-    return _by_keys(lambda *given: _by_rows(*given, x), functions)
+    return _by_keys(lambda part, model, keys: _by_rows(part, model, keys, x), functions)
 
 
 def _by_keys(predict: Callable[..., Parameters], functions: tuple[Any, ...]) -> Parameters:
