@@ -91,6 +91,7 @@ _HOME = {
     "MCLMC": "methods.mclmc",
     "AdjustedMCLMC": "methods.adjusted_mclmc",
     "ParallelTempering": "methods.parallel_tempering",
+    "MCDropout": "methods.mc_dropout",
     "VI": "methods.vi",
     "IVON": "methods.ivon",
     "PBP": "methods.pbp",

@@ -33,6 +33,7 @@ from posterium import (
     Laplace,
     LaplaceNoise,
     Linear,
+    MCDropout,
     MixtureOfGaussians,
     Model,
     NegativeBinomial,
@@ -143,6 +144,12 @@ METHODS: dict[str, MethodCase] = {
         Ensemble(RandomisedPrior(POLISHED), ESS), ("RandomisedPrior",), full, **MONTE_CARLO
     ),
     "snapshot": MethodCase(Snapshot(cycles=3, steps=100, batch_size=8), ("Snapshot",), known=False),
+    "mc dropout": MethodCase(
+        MCDropout(MAP(steps=300)),
+        ("MCDropout",),
+        model=Model(MLP(hidden=(), input_dropout=0.1), Normal(PRECISION, "none"), Gaussian(NOISE)),
+        known=False,
+    ),
     "swag": MethodCase(
         SWAG(rank=10, steps=400, batch_size=8, learning_rate=0.01, at=POLISHED),
         ("SWAG", "SWA"),
@@ -264,6 +271,7 @@ NETWORKS: dict[str, Any] = {
     "MLP, residual": MLP(1, (3, 3), "silu", residual=True),
     "MLP, layer norm": MLP(1, (4,), "gelu", layer_norm=True),
     "MLP, no bias": MLP(1, (3,), "softplus", bias=False),
+    "MLP, dropout": MLP(1, (3,), dropout=0.2),
     "MLP, sigmoid": MLP(1, (3,), "sigmoid"),
     "Functions": Functions(_start, _forward),
     "Linear": Linear(),

@@ -30,9 +30,10 @@ from posterium import (
     predict,
 )
 from posterium._struct import replace
-from posterium.methods.laplace import Laplace, Search
+from posterium.methods.laplace import Laplace
 from posterium.model import hyper
 from posterium.numerics import curvature
+from posterium.phases.search import Search
 
 KEY = jax.random.key(0)
 RNG = np.random.default_rng(5)

@@ -47,10 +47,18 @@ def test_normals_in_float64_are_those_of_jax():
         np.testing.assert_array_equal(ours, jax.random.normal(KEY, (9, 1001), jnp.float64))
 
 
+def test_a_key_under_a_key_is_that_of_jax():
+    for data in (0, 7, np.uint32(2**32 - 1)):
+        ours, theirs = random.fold_in(KEY, data), jax.random.fold_in(KEY, data)
+        np.testing.assert_array_equal(*map(jax.random.key_data, (ours, theirs)))
+
+
 def test_other_generators_and_types_are_left_to_jax():
     key = jax.random.key(1, impl="rbg")
     np.testing.assert_array_equal(random.bits(key, (5,)), jax.random.bits(key, (5,)))
     np.testing.assert_array_equal(random.normal(key, (5,)), jax.random.normal(key, (5,)))
+    assert random.fold_in(key, 3) == jax.random.fold_in(key, 3)
+    assert random.bernoulli(key, 0.5, (99,)).any()
     half = random.normal(KEY, (5,), jnp.bfloat16)
     np.testing.assert_array_equal(half, jax.random.normal(KEY, (5,), jnp.bfloat16))
 
@@ -143,3 +151,33 @@ def test_signs_are_fair_and_independent_over_the_places_of_a_word():
     bound = stats.norm.isf(1e-4 / (32 * 31)) / np.sqrt(len(found))
     assert np.abs(found.mean(0)).max() < bound
     assert np.abs(np.triu(correlation, 1)).max() < bound
+
+
+@pytest.mark.parametrize("p", [0.5, 0.75, 0.1])
+def test_bernoulli_numbers_have_their_rate(p):
+    found = np.asarray(random.bernoulli(KEY, p, (1001, 1999)), float)
+    assert abs(found.mean() - p) < ERRORS * np.sqrt(p * (1 - p) / found.size)
+    pairs = (found[:, 1:] - p) * (found[:, :-1] - p)
+    assert abs(pairs.mean()) < ERRORS * p * (1 - p) / np.sqrt(pairs.size)
+
+
+def test_a_bernoulli_number_compares_a_uniform_number_with_p():
+    """At 3/4 = 0.11 in binary digits, only a number that starts with 11 is not below."""
+    key = tuple(np.uint32([word]) for word in jax.random.key_data(KEY))
+    places = (np.uint32([random.PLACES - i]) for i in (1, 2))
+    planes = [jnp.bitwise_xor(*random.threefry(key, (place, np.uint32([0])))) for place in places]
+    first, second = (np.asarray(random._unpacked(plane)).astype(bool) for plane in planes)
+    np.testing.assert_array_equal(random.bernoulli(KEY, 0.75, (32,)), ~(first & second))
+
+
+def test_bernoulli_numbers_of_probability_0_and_1_are_certain():
+    assert not random.bernoulli(KEY, 0.0, (40,)).any()
+    assert random.bernoulli(KEY, 1.0, (40,)).all()
+
+
+def test_a_fingerprint_is_that_of_the_row_and_of_no_other():
+    rows = np.random.default_rng(0).integers(0, 2, (500, 12)).astype(np.float32)
+    words = np.asarray(random.fingerprints(rows))
+    np.testing.assert_array_equal(words[3:5], random.fingerprints(rows[3:5]))
+    assert len(np.unique(words)) == len(np.unique(rows, axis=0))
+    assert len(np.unique(random.fingerprints(rows.astype(np.uint8)))) == len(np.unique(words))

@@ -37,6 +37,7 @@ def test_a_named_method_is_explained_with_its_settings():
     ("network", "words"),
     [
         (MLP(2, (32, 16), "silu"), "hidden layers of 32, 16 units (silu), 2 outputs"),
+        (MLP(hidden=(8,), dropout=0.1), "1 output, hidden units dropped at rate 0.1"),
         (Linear(), "linear in its weights, on affine features"),
         (object(), "object"),
     ],

@@ -27,6 +27,7 @@ from posterium.methods.hmc import HMC
 from posterium.methods.ivon import IVON
 from posterium.methods.laplace import Laplace
 from posterium.methods.map import MAP
+from posterium.methods.mc_dropout import MCDropout
 from posterium.methods.mclmc import MCLMC
 from posterium.methods.nuts import NUTS
 from posterium.methods.parallel_tempering import ParallelTempering
@@ -85,6 +86,8 @@ class Entry:
         its weights.
     activation
         That of the default network.
+    dropout
+        Rate at which its hidden units are dropped; None for never.
     """
 
     summary: str
@@ -95,6 +98,7 @@ class Entry:
     precision: Callable[[], Any] = lambda: 1.0
     hidden: tuple[int, ...] | None = SHALLOW
     activation: str = "silu"
+    dropout: float | None = None
 
 
 def weak() -> float:
@@ -220,6 +224,13 @@ ENTRIES: dict[str, Entry] = {
         lambda rows: Ensemble(_laplace(rows), 5),
         noise=gaussian,
         precision=tuned,
+    ),
+    "mc-dropout": Entry(
+        "one network trained and predicted under random masks that drop its units",
+        lambda rows: MCDropout(descent(rows)),
+        precision=weak,
+        hidden=DEEP,
+        dropout=0.05,
     ),
     "vi": Entry(
         "a Gaussian with independent weights, fitted to the evidence lower bound",
@@ -357,6 +368,7 @@ def _entry_like(method: Method) -> Entry:
         (Exact, "exact"), (NUTS, "nuts"), (HMC, "hmc"), (MCLMC, "mclmc"),
         (AdjustedMCLMC, "hmc"), (ParallelTempering, "tempering"), (VI, "vi"), (IVON, "ivon"),
         (PBP, "pbp"), (Laplace, "laplace"), (SWAG, "swag"), (Snapshot, "snapshot"),
+        (MCDropout, "mc-dropout"),
     ):  # fmt: skip
         if kind in kinds:
             entry = ENTRIES[name]
@@ -372,7 +384,9 @@ def _kinds(method: Any) -> set[type]:
 
 
 NETWORKS: dict[str, Callable[[Entry, int], Any]] = {
-    "mlp": lambda entry, outputs: MLP(outputs, entry.hidden or SHALLOW, entry.activation),
+    "mlp": lambda entry, outputs: MLP(
+        outputs, entry.hidden or SHALLOW, entry.activation, dropout=entry.dropout
+    ),
     "linear": lambda entry, outputs: Linear(Affine(), outputs),
 }
 

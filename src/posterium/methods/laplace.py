@@ -82,6 +82,9 @@ class Laplace:
     The log evidence can be moved to other values of the prior's hyper-parameters, and of a noise
     sd that is independent over the targets, exactly, at the same mode. Other likelihoods and
     networks must have no free ones.
+
+    What the search for a mode leaves to gain is judged where the curvature is taken. With kinked
+    activations (relu) a mode may lie on a kink, where the gradient never vanishes.
     """
 
     structure: Any = static(default="full")

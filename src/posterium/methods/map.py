@@ -7,8 +7,10 @@ from typing import Any, ClassVar
 
 from posterium._struct import static, struct
 from posterium.driver.protocol import Phase
+from posterium.model import hyper
 from posterium.model.data import Data, Stream
 from posterium.model.model import Model
+from posterium.model.network import MLP
 from posterium.phases.descent import Descent, Optimiser, check_settings
 from posterium.phases.polish import Polish
 from posterium.phases.unbounded import refuse_unbounded
@@ -81,6 +83,7 @@ class MAP:
         )
 
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
+        _refuse_rates(model)
         if self.use_prior:
             refuse_unbounded(model, "MAP")
         if isinstance(data, Stream):
@@ -109,3 +112,11 @@ class MAP:
 def MLE(**settings: Any) -> MAP:
     """Return the method that maximises the likelihood: `MAP` with the prior left out."""
     return MAP(use_prior=False, **settings)
+
+
+def _refuse_rates(model: Model) -> None:
+    if isinstance(model.network, MLP) and hyper.learned(model.network):
+        raise ValueError(
+            "MAP expects fixed dropout rates: a learned one would only fall, to 0. Fix them at "
+            "numbers, or use MCDropout(), whose bound holds them up."
+        )

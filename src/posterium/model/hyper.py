@@ -1,6 +1,7 @@
 """Hyper-parameters that are learned: leaves of the model marked as free.
 
-`learn(1.0)` in place of a number marks a positive hyper-parameter as free. Evidence takes its
+`learn(1.0)` in place of a number marks a positive hyper-parameter as free, and with a ceiling one
+between two bounds. Evidence takes its
 gradient, gradient methods optimise it, samplers sample it when it has a prior.
 """
 
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import expit, logit
 
 from posterium._struct import brief, replace, struct
 
@@ -23,7 +25,7 @@ class ScalePrior(Protocol):
 
 @struct
 class Learned:
-    """A free positive hyper-parameter: value = floor + exp(raw).
+    """A free hyper-parameter: floor + exp(raw), or under a ceiling a logistic function of raw.
 
     Parameters
     ----------
@@ -33,20 +35,26 @@ class Learned:
         Lower bound of the value, in its own unit.
     prior
         Density of the value, or None for none. Its change of variables is accounted for.
+    ceiling
+        Upper bound of the value, or None for none.
     """
 
     raw: Any
     floor: Any = 0.0
     prior: Any = None
+    ceiling: Any = None
 
     @property
     def value(self) -> jax.Array:
         """The hyper-parameter in its own unit; NumPy in, NumPy out, in the precision it has."""
         on_host = isinstance(self.raw, np.ndarray | np.generic)
-        return self.floor + (np if on_host else jnp).exp(self.raw)
+        if self.ceiling is None:
+            return self.floor + (np if on_host else jnp).exp(self.raw)
+        share = (expit if on_host else jax.nn.sigmoid)(self.raw)
+        return self.floor + (self.ceiling - self.floor) * share
 
     def __repr__(self) -> str:
-        more = {"floor": self.floor, "prior": self.prior}
+        more = {"floor": self.floor, "ceiling": self.ceiling, "prior": self.prior}
         told = [f"{name}={brief(v)}" for name, v in more.items() if brief(v) not in ("0", "None")]
         shown = self.value if isinstance(self.raw, np.ndarray | np.generic) else self.raw
         return f"learn({', '.join([brief(shown), *told])})"
@@ -55,11 +63,17 @@ class Learned:
         """Return the log density of `raw` in nats, the log-Jacobian included."""
         if self.prior is None:
             return jnp.zeros(())
-        return jnp.sum(self.prior.log_prob(self.value) + self.raw)
+        log_slope = self.raw
+        if self.ceiling is not None:
+            both = jax.nn.log_sigmoid(self.raw) + jax.nn.log_sigmoid(-self.raw)
+            log_slope = jnp.log(self.ceiling - self.floor) + both
+        return jnp.sum(self.prior.log_prob(self.value) + log_slope)
 
 
-def learn(value: Any, *, floor: Any = 0.0, prior: ScalePrior | None = None) -> Learned:
-    """Mark a positive hyper-parameter as free, starting from a value above its floor.
+def learn(
+    value: Any, *, floor: Any = 0.0, ceiling: Any = None, prior: ScalePrior | None = None
+) -> Learned:
+    """Mark a positive hyper-parameter as free, starting from a value between its bounds.
 
     Examples
     --------
@@ -75,7 +89,14 @@ def learn(value: Any, *, floor: Any = 0.0, prior: ScalePrior | None = None) -> L
             f"A learned value must be finite and above its floor; got {value} with floor {floor}. "
             "Give a positive start, or a lower floor."
         )
-    return Learned(raw=np.log(start - floor), floor=floor, prior=prior)
+    if ceiling is None:
+        return Learned(np.log(start - floor), floor, prior)
+    if not np.all(start < ceiling):
+        raise ValueError(
+            f"A learned value must be below its ceiling; got {value} with ceiling {ceiling}. "
+            "Give a lower start."
+        )
+    return Learned(logit((start - floor) / (np.asarray(ceiling) - floor)), floor, prior, ceiling)
 
 
 def value(hyper: Any) -> Any:

@@ -11,10 +11,13 @@ from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from posterium._struct import static, struct
+from posterium.model import hyper, masks
 from posterium.model.adapters import leaves
 from posterium.model.weights import Weights
+from posterium.numerics import random
 
 ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
     "relu": jax.nn.relu,
@@ -68,9 +71,18 @@ class MLP:
         Add a hidden layer's input to its output where their widths agree.
     layer_norm
         Normalise each hidden layer's sums over its units, with learned scale and shift.
+    dropout
+        Rate at which hidden units are dropped on their way into the next layer, from 0 to below 1:
+        a number, or an array of one a hidden layer; ``learn(0.1, ceiling=1.0)``, which `MCDropout`
+        learns; or None.
+    input_dropout
+        The same for the inputs.
 
     Notes
     -----
+    Units are dropped where the weights hold a key, and the others divided by 1 - rate. In training
+    each row has a mask of its own; elsewhere all rows have one, so that a key makes one function.
+
     Weights start uniform with variance 1 / inputs (2 / inputs before relu and its kin), the last
     layer a tenth of that size; hidden biases start uniform with sd 0.5, which spreads the units
     over standardised inputs. Measured on regression tables, both are worth about 0.1 nats a row.
@@ -86,6 +98,8 @@ class MLP:
     bias: bool = static(default=True)
     residual: bool = static(default=False)
     layer_norm: bool = static(default=False)
+    dropout: Any = None
+    input_dropout: Any = None
 
     def __post_init__(self) -> None:
         hidden = self.hidden if isinstance(self.hidden, Iterable) else (self.hidden,)
@@ -100,6 +114,8 @@ class MLP:
                 "Widths must be whole numbers of at least 1; got "
                 f"hidden={self.hidden!r}, outputs={self.outputs!r}."
             )
+        masks.check_rate("dropout", self.dropout)
+        masks.check_rate("input_dropout", self.input_dropout)
 
     def init(self, key: jax.Array, x: jax.Array) -> Weights:
         widths = (x.shape[-1], *self.hidden, self.outputs)
@@ -128,14 +144,45 @@ class MLP:
     def apply(
         self, weights: Weights, x: jax.Array, *, train: bool = False
     ) -> tuple[jax.Array, Any]:
-        *hidden, last = weights.params["layers"]
         turned = self._is_turned(x)
         x = x.T if turned else x
-        for layer in hidden:
-            out = ACTIVATIONS[self.activation](self._affine(layer, x, turned))
-            x = out + x if self.residual and out.shape == x.shape else out
-        f = self._affine(last, x, turned)
-        return f.T if turned else f, weights.state
+        last = len(self.hidden)
+        for i, layer in enumerate(weights.params["layers"]):
+            masked, into = self._masked(i, weights.key, layer, x, turned, train)
+            out = self._affine(masked, into, turned)
+            if i < last:
+                out = ACTIVATIONS[self.activation](out)
+                out = out + x if self.residual and out.shape == x.shape else out
+            x = out
+        return x.T if turned else x, weights.state
+
+    def rates(self) -> list[Any]:
+        """Return the rate at which the inputs of each layer are dropped, None for never."""
+        count, rate = len(self.hidden), hyper.value(self.dropout)
+        if rate is None:
+            return [hyper.value(self.input_dropout)] + count * [None]
+        if np.size(rate) not in (1, count):
+            raise ValueError(
+                f"dropout must be one rate, or one a hidden layer, {count}; got {np.size(rate)}."
+            )
+        return [hyper.value(self.input_dropout), *jnp.broadcast_to(rate, (count,))]
+
+    def _masked(
+        self, i: int, key: Any, layer: dict[str, jax.Array], x: jax.Array, turned: bool, train: bool
+    ) -> tuple[dict[str, jax.Array], jax.Array]:
+        """Return layer i and what goes into it, with a mask on whichever of them is smaller."""
+        rate, kernel = self.rates()[i], layer["kernel"]
+        if key is None or rate is None:
+            return layer, x
+        key = random.fold_in(key, i)
+        if train:
+            free = hyper.is_learned(self.dropout if i else self.input_dropout)
+            mask = (masks.relaxed if free else masks.hard)(key, rate, x.shape)
+            return layer, x * mask.astype(x.dtype)
+        mask = masks.hard(key, rate, (len(kernel),)).astype(x.dtype)
+        if x.size <= kernel.size:
+            return layer, x * jnp.expand_dims(mask, 1 if turned else 0)
+        return layer | {"kernel": kernel * mask[:, None]}, x
 
     def _is_turned(self, x: jax.Array) -> bool:
         """Say whether features come first inside: in linear models there is no inside."""

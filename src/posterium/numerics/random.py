@@ -11,7 +11,8 @@ results are stored.
 `bits` and `normal` give what `jax.random` gives for the same key (unless its option
 `jax_threefry_partitionable` is off), on any backend, under `jit` and `vmap`; either can stand for
 the other. Keys of another generator than Threefry, and other types than float32 and float64, are
-left to `jax.random`. `signs` takes its numbers from packed bits and has no counterpart there.
+left to `jax.random`. `signs` and `bernoulli` take their numbers from packed bits and have no
+counterpart there.
 """
 
 import math
@@ -30,6 +31,8 @@ PARITY = 0x1BD11BDA
 WORD = 32
 MANTISSA = {"float32": 23, "float64": 52}
 """Binary digits of a uniform number."""
+PLACES = 16
+"""Binary places that a probability is rounded to."""
 PARTS = 2
 
 Pair = tuple[Any, Any]
@@ -47,6 +50,15 @@ def threefry(key: Pair, counter: Pair) -> Pair:
             group = done // 4
             a, b = a + keys[group % 3], b + keys[(group + 1) % 3] + np.uint32(group)
     return a, b
+
+
+def fold_in(key: jax.Array, data: Any) -> jax.Array:
+    """Return the key of a number under a key: that of `jax.random.fold_in`."""
+    if not _is_threefry(key):
+        return jax.random.fold_in(key, data)
+    words = jax.random.key_data(key)
+    made = threefry((words[0], words[1]), (np.uint32(0), jnp.asarray(data).astype(jnp.uint32)))
+    return jax.random.wrap_key_data(jnp.stack(made), impl=jax.random.key_impl(key))
 
 
 @partial(jax.jit, static_argnames="shape")
@@ -73,6 +85,46 @@ def normal(key: jax.Array, shape: tuple[int, ...], dtype: Any = jnp.float32) -> 
 def signs(words: jax.Array) -> jax.Array:
     """Return a sign, 1 or -1 (int8), for each bit of random words: (..., w) to (..., 32 w)."""
     return 1 - 2 * _unpacked(words).astype(jnp.int8)
+
+
+@partial(jax.jit, static_argnames="shape")
+def bernoulli(key: jax.Array, p: Any, shape: tuple[int, ...]) -> jax.Array:
+    """Return True with probability p, a number from 0 to 1, rounded to 16 binary places.
+
+    A uniform number is below p or not by its binary digits, compared from the last to the first;
+    each word holds one digit of 32 numbers. So p = 1/2 takes one bit a number, and 3/4 two.
+    """
+    size = math.prod(shape)
+    scaled = jnp.round(p * 2**PLACES).astype(jnp.uint32)
+    surely = jnp.where(scaled == 2**PLACES, ~jnp.uint32(0), jnp.uint32(0))
+    last = jax.lax.population_count((scaled & -scaled) - 1).astype(jnp.int32)
+
+    def compare(place: jax.Array, below: jax.Array) -> jax.Array:
+        plane = ~_plane(key, place.astype(jnp.uint32), below.shape)
+        is_one = (scaled >> place.astype(jnp.uint32)) & 1 == 1
+        return jnp.where(is_one, below | plane, below & plane)
+
+    none = jnp.full(-(-size // WORD), surely)
+    below = jax.lax.fori_loop(last, PLACES, compare, none)
+    return _unpacked(below)[:size].reshape(shape).astype(bool)
+
+
+def fingerprints(rows: jax.Array) -> jax.Array:
+    """Return a word for each row, (n, ...) to (n,) of uint32, that all of its bits go into."""
+    whole = rows if rows.dtype.itemsize >= 4 else rows.astype(jnp.float32)
+    words = jax.lax.bitcast_convert_type(whole, jnp.uint32).reshape(len(rows), -1)
+    place = jnp.broadcast_to(jnp.arange(words.shape[1], dtype=jnp.uint32), words.shape)
+    a, b = threefry((words, place), (jnp.zeros_like(words), jnp.zeros_like(words)))
+    return jax.lax.reduce(a ^ b, np.uint32(0), jax.lax.bitwise_xor, (1,))
+
+
+def _plane(key: jax.Array, place: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Return random words, others for each place: here the loop over places is the fence."""
+    if not _is_threefry(key):
+        return jax.random.bits(jax.random.fold_in(key, place), shape, jnp.uint32)
+    data = jax.random.key_data(key)
+    a, b = threefry((data[0], data[1]), (place, jax.lax.iota(jnp.uint32, *shape)))
+    return a ^ b
 
 
 def _is_threefry(key: jax.Array) -> bool:

@@ -1,7 +1,5 @@
 """What samplers refuse before anything runs."""
 
-from typing import Any
-
 import jax
 
 from posterium.model import hyper

@@ -14,7 +14,7 @@ from posterium.model.forward import Forward, forward
 from posterium.model.model import Model
 from posterium.numerics import layers, random, trees
 from posterium.posterior import links
-from posterium.posterior.posterior import GaussianPosterior, Mixture
+from posterium.posterior.posterior import DropoutPosterior, GaussianPosterior, Mixture
 
 HOWS = ("linear", "probit", "bridge", "draws")
 LINEAR_DRAWS = "linear draws"
@@ -52,8 +52,8 @@ def prepare(
     """Return what `parameters` needs of some draws: stacked functions, and their models.
 
     For draws of weights these are weights, of the linearised network with the weights it is
-    linearised at; for all else the posteriors themselves, with a random key a draw. `index` holds
-    the numbers of the draws of each member.
+    linearised at; for all else, and where draws share their weights, the posteriors themselves with
+    a random key a draw. `index` holds the numbers of the draws of each member.
     """
     if isinstance(posterior, Mixture):
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(posterior.size()))
@@ -63,7 +63,7 @@ def prepare(
 
         stacked = jax.vmap(member)(posterior.parts, posterior.models, keys)
         return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:]), stacked)
-    if how not in ("draws", LINEAR_DRAWS):
+    if how not in ("draws", LINEAR_DRAWS) or isinstance(posterior, DropoutPosterior):
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(index)
         return trees.stack((posterior, model, keys), 1)
 
@@ -87,14 +87,29 @@ def parameters(
 
     Under functions drawn, `describe` says what of it: `described`, or `probabilities` alone.
     """
+    tell = describe or described
+    if isinstance(functions[0], DropoutPosterior):
+        return _by_keys(lambda part, model, keys: _masked(part, model, keys, x, tell), functions)
     if how in ("draws", LINEAR_DRAWS):
-        outputs, tell = _drawn if how == "draws" else _tangent, describe or described
+        outputs = _drawn if how == "draws" else _tangent
         return jax.vmap(lambda drawn, model: tell(model, outputs(drawn, model, x)))(*functions)
     if in_closed_form(functions[1], how):
         law = {"linear": _closed, "probit": _probit, "bridge": _bridge}[how]
         return jax.vmap(lambda part, model: law(part, model, x))(*functions[:2])
-    found = jax.vmap(lambda part, model, keys: _by_rows(part, model, keys, x))(*functions)
+    return _by_keys(lambda part, model, keys: _by_rows(part, model, keys, x), functions)
+
+
+def _by_keys(predict: Callable[..., Parameters], functions: tuple[Any, ...]) -> Parameters:
+    """Predict by posteriors, models and the keys of their draws: (m, s, n, k) arrays, flattened."""
+    found = jax.vmap(predict)(*functions)
     return tuple(leaf.reshape(-1, *leaf.shape[2:]) for leaf in found)
+
+
+def _masked(
+    part: DropoutPosterior, model: Model, keys: jax.Array, x: jax.Array, tell: Describe
+) -> Parameters:
+    """Predict under the masks of some keys: what these do not reach is computed once."""
+    return jax.vmap(lambda key: tell(model, _drawn(part.under(key), model, x)))(keys)
 
 
 def _drawn(weights: Any, model: Model, x: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Posteriors: point, Gaussian, samples, and mixtures of them.
+"""Posteriors: point, dropout, Gaussian, samples, and mixtures of them.
 
 A posterior answers one question, `draw`: one function from it. All else is built on that.
 """
@@ -74,6 +74,32 @@ class Point(Posterior):
 
     def default_draws(self) -> int:
         return 1
+
+
+@struct
+class DropoutPosterior(Posterior):
+    """One set of weights, multiplied by the masks that the network draws from a key.
+
+    Parameters
+    ----------
+    weights
+        The weights, without a key.
+    """
+
+    weights: Weights
+
+    def draw(self, key: jax.Array, index: jax.Array, count: int) -> Draw:
+        return Draw(self.under(jax.random.fold_in(key, index)))
+
+    def under(self, key: jax.Array) -> Weights:
+        """Return the weights with the key of their masks."""
+        return replace(self.weights, key=key)
+
+    def mode(self) -> Weights:
+        return self.weights
+
+    def default_draws(self) -> int:
+        return 256
 
 
 @struct

@@ -17,6 +17,7 @@ import numpy as np
 
 from posterium._struct import bare, replace
 from posterium.model.data import as_inputs
+from posterium.model.masks import RowMasks
 from posterium.numerics import forks, trees
 from posterium.posterior.components import kinds
 from posterium.posterior.fit import Fit
@@ -129,7 +130,17 @@ def predict_by_draws(
     """Return what `predict` does by functions drawn jointly over all rows, never in closed form.
 
     Of a linearised network the functions are linearised too. Arguments are those of `predict`.
+
+    Raises
+    ------
+    ValueError
+        When each row of a draw has masks of its own.
     """
+    if isinstance(fit.model.network, RowMasks):
+        raise ValueError(
+            "Expected draws that are functions, to say anything of several rows together; with "
+            "MCDropout(masks='row') each row has masks of its own. Fit with masks='draw'."
+        )
     how = "draws" if default_how(fit.posterior) == "draws" else LINEAR_DRAWS
     return _predictive(key, fit, x, draws, how, max_bytes)
 

@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from posterium._struct import brief
+from posterium._struct import brief, replace
 from posterium.model import hyper
 from posterium.model.likelihoods.classes import Bernoulli, Categorical
 from posterium.model.likelihoods.counts import NegativeBinomial, Poisson
@@ -21,7 +21,13 @@ from posterium.model.subnetwork import SubnetworkPrior
 from posterium.model.subset import Part, RestrictedPrior
 from posterium.numerics import trees
 from posterium.posterior.family import FamilyPosterior
-from posterium.posterior.posterior import GaussianPosterior, Mixture, Point, Samples
+from posterium.posterior.posterior import (
+    DropoutPosterior,
+    GaussianPosterior,
+    Mixture,
+    Point,
+    Samples,
+)
 
 WORDS: dict[type, str] = {
     Flat: "flat",
@@ -112,6 +118,8 @@ def _posterior(posterior: Any) -> str:
         return f"{posterior.size()} members, each {_posterior(posterior.member(0)[0])}"
     if isinstance(posterior, Point):
         return "one set of weights"
+    if isinstance(posterior, DropoutPosterior):
+        return "one set of weights under random masks"
     if isinstance(posterior, GaussianPosterior):
         covariance = posterior.covariance.title
         how = "the linearised network" if posterior.how == "linear" else "draws"
@@ -172,16 +180,19 @@ def _learned(fit: Any) -> list[str]:
         return [f"{_ends(h.value)} (learned by each member)" for h in found]
     if not isinstance(posterior, Samples) or not posterior.draws.raws:
         return [f"{_listed(h.value)} (learned)" for h in found]
-    values = [
-        _beside(h.floor, depth) + np.exp(np.asarray(raw, np.float64))
+    sampled = [
+        replace(
+            h, raw=np.asarray(raw, np.float64), floor=_beside(h.floor, depth),
+            ceiling=_beside(h.ceiling, depth),
+        )
         for h, raw in zip(found, posterior.draws.raws, strict=True)
-    ]
-    return [f"{_ends(value)} (sampled)" for value in values]
+    ]  # fmt: skip
+    return [f"{_ends(h.value)} (sampled)" for h in sampled]
 
 
-def _beside(floor: Any, depth: int) -> np.ndarray:
-    """Return floors with axes for chains and draws behind those of members."""
-    return np.expand_dims(floor, (depth, depth + 1)) if np.ndim(floor) >= depth > 0 else floor
+def _beside(bound: Any, depth: int) -> Any:
+    """Return bounds with axes for chains and draws behind those of members."""
+    return np.expand_dims(bound, (depth, depth + 1)) if np.ndim(bound) >= depth > 0 else bound
 
 
 def _listed(values: Any) -> str:

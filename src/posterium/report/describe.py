@@ -16,7 +16,13 @@ from posterium.model.likelihoods.gaussian import Gaussian, HeteroscedasticGaussi
 from posterium.model.network import MLP
 from posterium.model.priors.normal import Flat, Normal
 from posterium.posterior.functions import default_how
-from posterium.posterior.posterior import GaussianPosterior, Mixture, Point, Samples
+from posterium.posterior.posterior import (
+    DropoutPosterior,
+    GaussianPosterior,
+    Mixture,
+    Point,
+    Samples,
+)
 from posterium.posterior.summary import WORDS
 from posterium.report.subject import Subject
 from posterium.report.words import count, number
@@ -64,9 +70,11 @@ def network(record: Any) -> str:
     """Return the layers of a network in words."""
     if isinstance(record, MLP):
         layers = ", ".join(map(str, record.hidden))
+        rate = record.dropout
+        dropped = "" if rate is None else f", hidden units dropped at rate {_value(rate)}"
         return (
             f"multi-layer perceptron, hidden layers of {layers} units ({record.activation}), "
-            f"{count(record.outputs, 'output')}"
+            f"{count(record.outputs, 'output')}{dropped}"
         )
     if isinstance(record, Linear):
         return f"linear in its weights, on {type(record.features).__name__.lower()} features"
@@ -117,6 +125,7 @@ def posterior(record: Any) -> str:
     weights = f"{_weights(part):,} weights"
     kinds = {
         Point: "one setting of the weights",
+        DropoutPosterior: "one setting of the weights under random masks",
         GaussianPosterior: "a Gaussian over the weights",
         Samples: "draws of the weights",
     }
