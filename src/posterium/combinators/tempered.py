@@ -198,13 +198,10 @@ def cold_posterior_curve(
     fits = [fit(key, model, data, Tempered(method, float(t))) for t in each]
     rows = np.stack([predict(jax.random.fold_in(key, 1), one, x).log_prob(y) for one in fits])
     less = rows - rows[each == 1]
-    scores = (f(of) for of in (rows, less) for f in (_mean, _error))
-    return TemperatureCurve(each, *scores, tuple(one.verdict for one in fits))
+    verdicts = tuple(one.verdict for one in fits)
+    return TemperatureCurve(each, *_scores(rows), *_scores(less), verdicts)
 
 
-def _mean(rows: np.ndarray) -> np.ndarray:
-    return rows.mean(axis=1)
-
-
-def _error(rows: np.ndarray) -> np.ndarray:
-    return rows.std(axis=1, ddof=1) / np.sqrt(rows.shape[1])
+def _scores(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean over rows (t, n), and its standard error, each (t,)."""
+    return rows.mean(axis=1), rows.std(axis=1, ddof=1) / np.sqrt(rows.shape[1])
