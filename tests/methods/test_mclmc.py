@@ -4,14 +4,21 @@ import jax
 import numpy as np
 
 from posterium import (
+    MAP,
     MCLMC,
+    MLP,
     AdjustedMCLMC,
+    Ensemble,
     Functions,
     Gaussian,
+    HalfNormal,
+    Laplace,
     Model,
     Normal,
+    StartFrom,
     as_data,
     fit,
+    learn,
 )
 from posterium.evaluate import convergence
 
@@ -45,6 +52,7 @@ def whitened(method):
     return (found.posterior.draws.weights.params["w"][..., 0] - mean) @ axes / sd, found
 
 
+@pytest.mark.slow
 def test_adjusted_draws_have_the_moments_of_an_ill_conditioned_gaussian():
     z, found = whitened(AdjustedMCLMC(warmup=600, draws=1000))
     assert found.verdict.status == "ok", str(found.verdict)
@@ -65,3 +73,49 @@ def test_the_bias_of_unadjusted_draws_is_small():
     square, error = (z**2).mean(axis=(0, 1)), convergence.mcse(z**2)
     assert np.all(np.abs(square - 1) < 4 * error + 0.04)
     assert found.info["sampling"]["energy_variance"].mean() < 1e-3
+
+
+def test_chains_begin_at_the_members_and_no_first_step_leads_them_away():
+    x = np.linspace(-2, 2, 30)[:, None]
+    model = Model(MLP(hidden=(4,)), Normal(), Gaussian(learn(0.3, prior=HalfNormal(1.0))))
+    data, begin = as_data(x, np.sin(2 * x[:, 0])), Ensemble(MAP(steps=300), 2)
+    chains = MCLMC(warmup=20, draws=4, thin=2, chains=2, apart=True)
+    found = fit(KEY, model, data, StartFrom(chains, begin))
+    best = 30 * found.info["descent"]["objective"][-1]
+    assert np.all(found.info["warmup"]["log_joint"][:5] > best - 20)
+    assert found.posterior.draws.raws[0].shape == (2, 4)
+    assert found.precision == "float32"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sampler", [MCLMC, AdjustedMCLMC])
+def test_a_gaussian_to_start_from_gives_the_mass(sampler):
+    model, data, mean, axes, sd = ill_conditioned()
+    method = StartFrom(sampler(warmup=100, draws=1000, mass="start"), Laplace())
+    found = fit(KEY, model, data, method)
+    z = (found.posterior.draws.weights.params["w"][..., 0] - mean) @ axes / sd
+    assert np.abs(z.mean(axis=(0, 1)) / convergence.mcse(z)).max() < 4
+    square, error = (z**2).mean(axis=(0, 1)), convergence.mcse(z**2)
+    assert np.all(np.abs(square - 1) < 4 * error + 0.04)
+
+
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        (MCLMC(energy_variance=0.0), "energy_variance must be positive"),
+        (AdjustedMCLMC(target_accept=1.0), "target_accept must be between 0 and 1"),
+        (MCLMC(), "at least two weights"),
+        (AdjustedMCLMC(), "at least two weights"),
+    ],
+)
+def test_what_cannot_be_sampled_is_refused_with_a_way_out(method, words):
+    model = Model(Functions(coefficients, product), Normal(), Gaussian(1.0))
+    with pytest.raises(ValueError, match=words):
+        method.phases(model, as_data(np.zeros((4, 1)), np.zeros(4)))
+
+
+@pytest.mark.parametrize("settings", [{"mass": "dense"}, {"start": "map"}, {"thin": 0}])
+@pytest.mark.parametrize("sampler", [MCLMC, AdjustedMCLMC])
+def test_settings_without_sense_are_refused(sampler, settings):
+    with pytest.raises(ValueError, match=next(iter(settings))):
+        sampler(**settings)

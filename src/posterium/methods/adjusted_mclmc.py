@@ -63,6 +63,8 @@ class AdjustedMCLMC:
         )  # fmt: skip
 
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
+        if not 0 < float(self.target_accept) < 1:
+            raise ValueError(f"target_accept must be between 0 and 1; got {self.target_accept}.")
         check(model, data, self.start)
         check_directions(model, data)
         tuning = Tuning(Acceptance(self.target_accept))

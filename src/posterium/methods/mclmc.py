@@ -77,13 +77,13 @@ class MCLMC:
         )  # fmt: skip
 
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
-        check(model, data, self.start)
-        check_directions(model, data)
         if not 0 < float(self.energy_variance) < np.inf:
             raise ValueError(
                 "energy_variance must be positive and finite, such as 5e-4; got "
                 f"{self.energy_variance}."
             )
+        check(model, data, self.start)
+        check_directions(model, data)
         tuning = Tuning(EnergyError(self.energy_variance))
         known = self.mass == "start"
         return (

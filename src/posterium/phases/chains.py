@@ -224,9 +224,7 @@ def warm_up(
         return chain, adaptation.update(adapted, stage, chain.position, info), info
 
     keys = jax.random.split(key, trees.leading_size(state.chain))
-    chain, adapted, info = each(
-        one, keys, state.chain, state.adaptation, state.coordinates, waits=kernel.waits
-    )
+    chain, adapted, info = each(one, keys, state.chain, state.adaptation, state.coordinates)
     return replace(state, chain=chain, adaptation=adapted, taken=state.taken + 1), info
 
 
@@ -249,7 +247,7 @@ def sample(
         info |= {"step_size": pace.step_size, "log_joint": chain.logdensity}
         return chain, info | {"probe": convergence.function_values(here, weights, probes)}
 
-    chain, info = each(one, keys, state.chain, state.pace, state.coordinates, waits=kernel.waits)
+    chain, info = each(one, keys, state.chain, state.pace, state.coordinates)
     return replace(state, chain=chain), info | {"origin": state.origin}
 
 

@@ -61,7 +61,7 @@ def check_directions(model: Model, data: Data) -> None:
         For a model of one weight and no free hyper-parameter.
     """
     shapes = jax.eval_shape(model.network.init, jax.random.key(0), data.x).params
-    if trees.count((shapes, hyper.free(model))) < 2:
+    if trees.count(shapes) + len(hyper.free(model)) < 2:
         raise ValueError(
             "A microcanonical sampler expects at least two weights or free hyper-parameters; got "
             "one. Use NUTS() or Exact()."

@@ -64,7 +64,9 @@ def test_step_size_and_mass_are_those_of_blackjax_given_the_same_noise():
     keys = jax.vmap(lambda key: jax.random.split(jax.random.split(key)[0], 3)[0])(keys)
     stages = np.zeros((360, 2), np.int32)
     stages[120:300, 0], stages[299, 1] = 1, 1
-    ours, state, *_ = jax.jit(lambda keys: walked(keys, stages=stages))(keys)
+    alike = Tuning(EnergyError(begin=0.25, growth=np.inf))
+    run = jax.jit(lambda keys: walked(keys, adaptation=alike, stages=stages))
+    ours, state, *_ = run(keys)
     np.testing.assert_allclose(ours.position, theirs.position, rtol=1e-8)
     np.testing.assert_allclose(state.pace.step_size, params.step_size, rtol=1e-8)
     np.testing.assert_allclose(state.pace.inverse_mass, params.inverse_mass_matrix, rtol=1e-8)

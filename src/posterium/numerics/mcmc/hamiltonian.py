@@ -4,7 +4,7 @@ BlackJAX is imported when a sampler is first used.
 """
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,8 +31,6 @@ class NoUTurn:
     """
 
     max_depth: int = static(default=10)
-
-    waits: ClassVar[bool] = True
 
     def first_state(self, key: jax.Array, position: jax.Array, log_density: LogDensity) -> Any:
         """Return the state of a chain at a position: with its log density and gradient."""
@@ -68,8 +66,6 @@ class Trajectory:
     """
 
     leapfrog: int = static(default=16)
-
-    waits: ClassVar[bool] = True
 
     def first_state(self, key: jax.Array, position: jax.Array, log_density: LogDensity) -> Any:
         """Return the state of a chain at a position: with its log density and gradient."""

@@ -8,7 +8,7 @@ The integrator is the minimal-norm one of McLachlan, two gradients a step. Black
 a sampler is first used.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -27,8 +27,6 @@ LONGEST = 100
 @struct
 class Langevin:
     """A step of microcanonical Langevin dynamics, which is never refused."""
-
-    waits: ClassVar[bool] = False
 
     def first_state(self, key: jax.Array, position: jax.Array, log_density: LogDensity) -> Any:
         """Return the state of a chain at a position: its direction, log density and gradient."""
@@ -90,8 +88,6 @@ class Isokinetic:
 
     The number of steps is random, uniform up to twice its mean, and `LONGEST` at most.
     """
-
-    waits: ClassVar[bool] = True
 
     def first_state(self, key: jax.Array, position: jax.Array, log_density: LogDensity) -> Any:
         """Return the state of a chain at a position: with its log density and gradient."""

@@ -39,12 +39,17 @@ class EnergyError:
     ----------
     target
         The variance per dimension.
+    begin
+        First step size, in units of sqrt(d): a small one, since nothing refuses a step that leads
+        away from a good start.
+    growth
+        Largest factor between one step size and the next.
     """
 
     target: Any = 5e-4
+    begin: Any = 1e-3
+    growth: Any = 1.5
 
-    begin: ClassVar[float] = 0.25
-    """First step size, in units of sqrt(d)."""
     shortest: ClassVar[float] = 0.0
     """Least length, in steps."""
     stretch: ClassVar[float] = np.inf
@@ -67,7 +72,8 @@ class EnergyError:
         decay = (MEMORY - 1) / (MEMORY + 1)
         weights = decay * weights + weight
         total = decay * total + weight * ratio / step_size**6
-        return jnp.minimum((total / weights) ** (-1 / 6), safe), (weights, total, safe)
+        most = jnp.minimum(self.growth * step_size, safe)
+        return jnp.minimum((total / weights) ** (-1 / 6), most), (weights, total, safe)
 
     def settled(self, state: Any, step_size: jax.Array) -> jax.Array:
         """Return the step size to sample with."""
@@ -86,11 +92,13 @@ class Acceptance:
     ----------
     target
         The rate.
+    begin
+        First step size, in units of sqrt(d).
     """
 
     target: Any = 0.9
+    begin: Any = 0.2
 
-    begin: ClassVar[float] = 0.2
     shortest: ClassVar[float] = 2.0
     stretch: ClassVar[float] = 2.0
     share: ClassVar[float] = 0.5
