@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from posterium._struct import replace, static, struct
 from posterium.combinators.perturbed import perturbed
 from posterium.driver.protocol import Phase
-from posterium.model.data import Data, Stream
+from posterium.model.data import Data
 from posterium.model.model import Model
 
 WEIGHTS = ("multinomial", "dirichlet")
@@ -46,7 +46,7 @@ class Bootstrap:
         """What the method inside computes in."""
         return self.of.precision
 
-    def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
+    def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
         return perturbed(self, Resampling(self.weights), model, data)
 
 

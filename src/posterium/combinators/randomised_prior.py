@@ -17,7 +17,7 @@ from posterium._struct import replace, static, struct
 from posterium.combinators.perturbed import perturbed
 from posterium.driver.protocol import Phase
 from posterium.model import hyper
-from posterium.model.data import Data, Stream
+from posterium.model.data import Data
 from posterium.model.model import Model
 from posterium.model.priors.base import INFINITY, narrowed
 from posterium.model.priors.composed import Centred, centre
@@ -54,7 +54,7 @@ class RandomisedPrior:
         """What the method inside computes in."""
         return self.of.precision
 
-    def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
+    def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
         phases = perturbed(self, Anchoring(self.targets), model, data)
         _refuse_prior(model, data)
         if self.targets:

@@ -37,8 +37,8 @@ from posterium.posterior.posterior import GaussianPosterior, Point
 SCHEDULES = {"constant": "constant", "cyclical": "cosine"}
 DRIFT = 1.5
 """A drift of predictions that is worth a warning, in spreads within a half of the run."""
-LEAST_DRIFT = 0.05
-"""Below so many noise sds, or nats of a log probability, a drift does no harm."""
+LEAST_DRIFT, STILL = 0.05, 1e-3
+"""Below so many noise sds, or nats of a log probability, a drift does no harm; a spread is none."""
 
 
 @struct
@@ -249,13 +249,13 @@ def predicted(at: DescentState, x: jax.Array, model: Model) -> jax.Array:
 
 def judge_drift(values: np.ndarray, *, spread: bool) -> Verdict:
     """Warn of iterates whose predictions (t, q, m) drift, or where a spread is asked have none."""
-    if spread and not np.ptp(values, axis=0).any():
+    moved, within = drift(values)
+    if spread and max(moved, within) < STILL:
         return Verdict(
             "warned",
             ("The iterates do not move, so that the posterior has no spread.",),
             ("Raise learning_rate, or give a batch_size below the number of rows.",),
         )
-    moved, within = drift(values)
     if moved <= max(DRIFT * within, LEAST_DRIFT):
         return Verdict()
     reason = (

@@ -1,7 +1,8 @@
 """R1.more.ensembles: what six ensembles say in a gap of eight rows, against draws by NUTS.
 
 Inputs and target are standardised; the noise sd of 1 is divided by the target's. The gap is the
-middle between rows 5 and 6, the edge as far beyond the last row as the inputs are spread.
+middle between rows 5 and 6, the edge as far beyond the last row as the inputs are spread. Of eight
+rows a bootstrap leaves out three on average, so that its members are not held to the rows.
 """
 
 from typing import Any
@@ -16,21 +17,20 @@ from posterium.plots.regression import regression_band
 from posterium.recipes.runner import Drawing, Outcome, recipe
 
 SUMMARY = "deep, bootstrap, randomised-prior and snapshot ensembles, SWAG and multi-SWAG, by NUTS"
-GAP, EDGE = 0, 1
-"""Rows of the places where epistemic sds are compared."""
+MEMBERS = 40
 
 
-def methods(members: int, steps: int) -> dict[str, Any]:
-    """Return what is compared, each of so many members."""
+def methods(steps: int) -> dict[str, Any]:
+    """Return what is compared, members trained for so many steps each."""
     mode = ps.MAP(steps=steps, learning_rate=0.02)
     swag = ps.SWAG(steps=steps, learning_rate=3e-3, batch_size=4, at=mode)
     return {
-        "deep": ps.Ensemble(mode, members),
-        "bootstrap": ps.Ensemble(ps.Bootstrap(mode), members),
-        "randomised_prior": ps.Ensemble(ps.RandomisedPrior(mode), members),
-        "snapshot": ps.Snapshot(members, steps // 4, learning_rate=0.05, batch_size=None),
+        "deep": ps.Ensemble(mode, MEMBERS),
+        "bootstrap": ps.Ensemble(ps.Bootstrap(mode), MEMBERS),
+        "randomised_prior": ps.Ensemble(ps.RandomisedPrior(mode), MEMBERS),
+        "snapshot": ps.Snapshot(MEMBERS, steps // 4, learning_rate=0.05, batch_size=None),
         "swag": swag,
-        "multi_swag": ps.Ensemble(swag, members // 2),
+        "multi_swag": ps.Ensemble(swag, MEMBERS // 2),
     }
 
 
@@ -46,10 +46,10 @@ def sds(places: np.ndarray, told: dict[str, np.ndarray]) -> Drawing:
     return draw
 
 
-@recipe("R1.more.ensembles", SUMMARY, fast="12 members instead of 40, half of the steps and draws")
+@recipe("R1.more.ensembles", SUMMARY, fast="half of the steps and draws")
 def run(key: jax.Array, fast: bool) -> Outcome:
     """Fit every method on the same model, and compare epistemic sds with those of draws."""
-    members, steps, draws = (12, 1000, 500) if fast else (40, 2000, 1000)
+    steps, draws = (1000, 500) if fast else (2000, 1000)
     x, y = nonlinear8()
     centre, spread = x.mean(), x.std()
     rows, noise = (x - centre) / spread, 1 / y.std()
@@ -57,7 +57,7 @@ def run(key: jax.Array, fast: bool) -> Outcome:
     network = ps.MLP(hidden=(10,), activation="tanh")
     model = ps.Model(network, ps.Normal(1.0), ps.Gaussian(noise))
     nuts = ps.NUTS(warmup=draws, draws=draws)
-    named = {"nuts": nuts, **methods(members, steps)}
+    named = {"nuts": nuts, **methods(steps)}
     fits = {name: ps.fit(key, model, data, method) for name, method in named.items()}
 
     grid = np.linspace(-2.5, 2.5, 101)[:, None]
@@ -89,12 +89,15 @@ def run(key: jax.Array, fast: bool) -> Outcome:
             "randomised_priors_within_a_factor_of_1.5_of_nuts": bool(
                 np.all(np.abs(np.log(ratio["randomised_prior"])) < np.log(1.5))
             ),
-            "deep_ensemble_below_nuts_and_randomised_priors_in_gap": bool(
-                sd["deep"][GAP] < min(sd["nuts"][GAP], sd["randomised_prior"][GAP])
+            "deep_ensemble_below_half_of_nuts_and_randomised_priors_in_gap": bool(
+                sd["deep"][0] < 0.5 * min(sd["nuts"][0], sd["randomised_prior"][0])
             ),
             "swag_below_half_of_nuts_in_gap_and_at_edge": bool(np.all(ratio["swag"] < 0.5)),
             "multi_swag_wider_than_one": bool(np.all(sd["multi_swag"][:2] > sd["swag"][:2])),
-            "every_mean_at_rows_near_that_of_nuts": max(off.values()) < 1.5,
+            "means_at_rows_near_those_of_nuts": max(
+                value for name, value in off.items() if name != "bootstrap"
+            )
+            < 1.5,
         },
         {
             "sds": sds(grid[:, 0], {name: values[10:] for name, values in sd.items()}),
