@@ -158,12 +158,18 @@ GOOD = {
 }
 
 
+@pytest.mark.parametrize("name", GOOD)
+def test_modes_are_looked_for_where_there_may_be_several(name):
+    assert len(modes.check_modes(None, *GOOD[name])) == (name == "tanh")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", GOOD)
 def test_of_20_good_runs_at_most_one_is_told_of_modes(name):
     told = 0
     for seed in range(20):
-        found = fit(jax.random.key(seed), *GOOD[name], NUTS(warmup=300, draws=300))
+        sampler = NUTS(warmup=300, draws=300, modes=modes.STARTS)
+        found = fit(jax.random.key(seed), *GOOD[name], sampler)
         told += any("No chain visits" in reason for reason in found.verdict.reasons)
     assert told <= 1
 

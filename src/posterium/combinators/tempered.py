@@ -12,6 +12,7 @@ from posterium.combinators.online import OnlineEvidence
 from posterium.driver.fit import fit
 from posterium.driver.protocol import Around, Info, Phase
 from posterium.methods.laplace import Laplace
+from posterium.methods.mc_dropout import MCDropout
 from posterium.methods.pbp import PBP
 from posterium.model import hyper
 from posterium.model.data import Batch, Data, Stream
@@ -56,7 +57,7 @@ class Tempered:
         if self.temperature == 1:
             return self.of.phases(model, data)
         _refuse(self.of)
-        if hasattr(self.of, "of"):
+        if hasattr(self.of, "of") and not isinstance(self.of, MCDropout):
             inside = Tempered(self.of.of, self.temperature)
             return replace(self.of, of=inside).phases(model, data)
         refuse_correlated(model)

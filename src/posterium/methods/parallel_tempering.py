@@ -24,6 +24,7 @@ from posterium.model.model import Model
 from posterium.model.priors.normal import Flat, Normal
 from posterium.numerics import trees
 from posterium.numerics.mcmc import tempering
+from posterium.numerics.mcmc.ladder import Ladder, LadderTuning
 from posterium.phases.chains import samples
 from posterium.phases.checks import check
 from posterium.posterior.fit import Verdict
@@ -83,8 +84,8 @@ class ParallelTempering:
                 raise ValueError(f"{name} must be at least {count}; got {came}.")
 
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
-        check(model, data, "prior")
         refuse_improper(model)
+        check(model, data, "prior")
         phase = Tempering(
             self.warmup, self.warmup + self.draws, self.chains, self.rungs, self.leapfrog,
             self.thin, self.target_accept,
@@ -99,7 +100,7 @@ def refuse_improper(model: Model) -> None:
         return isinstance(node, Flat | Normal)
 
     for part in filter(is_normal, jax.tree.leaves(model.prior, is_leaf=is_normal)):
-        precisions = jax.tree.leaves(getattr(part, "precision", 0.0))
+        precisions = jax.tree.leaves(getattr(part, "precision", 0.0), is_leaf=hyper.is_learned)
         if any(np.any(np.asarray(hyper.value(precision)) == 0) for precision in precisions):
             raise ValueError(
                 "ParallelTempering expects a proper prior, since its ladder begins there; got "
@@ -130,8 +131,8 @@ class TemperingState:
 
     replicas: tempering.Replicas
     fixed: Any
-    ladder: tempering.Ladder
-    tuning: tempering.LadderTuning
+    ladder: Ladder
+    tuning: LadderTuning
     stones: tempering.SteppingStones
     rounds: Any
 
@@ -185,9 +186,9 @@ class Tempering(Phase):
             position = trees.stack(jax.vmap(trees.vector)(moving), self.rungs)
         replicas = tempering.Replicas.at(position, terms(model, data, fixed))
         spreads = jnp.maximum(jnp.var(drawn, axis=0), NARROWEST)
-        ladder = tempering.Ladder.crowded(self.rungs, spreads)
+        ladder = Ladder.crowded(self.rungs, spreads)
         return TemperingState(
-            replicas, fixed, ladder, tempering.LadderTuning.begin(ladder),
+            replicas, fixed, ladder, LadderTuning.begin(ladder),
             tempering.SteppingStones.begin(replicas), jnp.zeros((), jnp.int32),
         )  # fmt: skip
 
@@ -219,7 +220,7 @@ class Tempering(Phase):
     ) -> tuple[TemperingState, Info]:
         """Let every replica move, draw those at the foot afresh, and let neighbours swap.
 
-        The number of leapfrog steps goes from 1 to the most, twice each for even and odd pairs.
+        The number of leapfrog steps goes from 1 to the most, each with even and with odd pairs.
         """
         fixed, ladder, rounds = state.fixed, state.ladder, state.rounds + 1
         draw_key, noise_key = jax.random.split(key)
@@ -238,7 +239,7 @@ class Tempering(Phase):
         rounds = self.warmup * self.thin
         renew = jnp.any(state.rounds == np.array([rounds >> i for i in (4, 3, 2, 1)]))
         tuning, ladder = state.tuning.update(
-            state.ladder, state.replicas, info, target=self.target, renew=renew
+            state.ladder, state.replicas.position, info, target=self.target, renew=renew
         )
         return replace(state, tuning=tuning, ladder=ladder), recorded(info)
 

@@ -24,10 +24,14 @@ from posterium.driver.protocol import Info, Phase
 from posterium.evaluate import convergence
 from posterium.model import hyper
 from posterium.model.data import Batch, Data
+from posterium.model.forward import forward
+from posterium.model.likelihoods.classes import Bernoulli, Categorical
 from posterium.model.model import Model
 from posterium.model.priors.gaussian import GaussianPrior
 from posterium.model.priors.normal import Normal
-from posterium.numerics import trees
+from posterium.model.subset import blank
+from posterium.model.weights import Weights
+from posterium.numerics import layers, trees
 from posterium.posterior.fit import Verdict
 from posterium.posterior.positions import from_prior, function, target
 from posterium.posterior.posterior import Samples
@@ -124,14 +128,25 @@ class Modes(Phase):
 def check_modes(count: int | None, model: Model, data: Data) -> tuple[Phase, ...]:
     """Return the phase that follows a sampler; none for a count of 0.
 
-    None looks for modes of small networks under a Gaussian prior, where that takes no time.
+    None looks for modes of small networks under a Gaussian prior, where that takes no time and
+    there may be several.
     """
     if count is None:
-        shapes = jax.eval_shape(model.network.init, jax.random.key(0), data.x).params
-        weights = trees.count(shapes)
-        small = weights <= MOST_WEIGHTS and weights**2 * len(data.x) <= MOST_WORK
-        count = STARTS if small and isinstance(model.prior, Normal | GaussianPrior) else 0
+        weights = blank(model.network, data.x)
+        size = trees.count(weights.params)
+        small = size <= MOST_WEIGHTS and size**2 * len(data.x) <= MOST_WORK
+        looked = small and isinstance(model.prior, Normal | GaussianPrior)
+        count = STARTS if looked and not has_one_mode(model, weights, data) else 0
     return (Modes(count),) if count else ()
+
+
+def has_one_mode(model: Model, weights: Weights, data: Data) -> bool:
+    """Say whether the log joint is concave: a linear model under a log-concave likelihood."""
+    likelihood = model.likelihood
+    if not likelihood.linear_mean and not isinstance(likelihood, Bernoulli | Categorical):
+        return False
+    f, params = forward(model.network, weights), weights.params
+    return set(layers.last_layer(f, params, data.x[:1])) == set(trees.flatten(params))
 
 
 def held(model: Model, samples: Samples) -> tuple[Model, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from posterium.numerics.mcmc import tempering
+from posterium.numerics.mcmc import ladder, tempering
 
 CHAINS, RUNGS = 4000, 4
 MEAN, NOISE = 1.5, 0.5
@@ -33,9 +33,9 @@ def replicas(chains=CHAINS):
     return at(AVERAGE[:, None, None] + SD[:, None, None] * z)
 
 
-def ladder(step_size=0.8):
+def rungs(step_size=0.8):
     variance = jnp.asarray(SD[:, None] ** 2)
-    return tempering.Ladder(jnp.asarray(BETA), jnp.full(RUNGS, step_size), variance)
+    return ladder.Ladder(jnp.asarray(BETA), jnp.full(RUNGS, step_size), variance)
 
 
 def assert_exact(position):
@@ -52,9 +52,9 @@ def in_float64():
 
 
 @jax.jit
-def explore(before, ladder, fresh, normals, exponentials):
+def explore(before, given, fresh, normals, exponentials):
     return tempering.explore(
-        before, ladder, terms, fresh=fresh, normals=normals, exponentials=exponentials,
+        before, given, terms, fresh=fresh, normals=normals, exponentials=exponentials,
         leapfrog=jnp.int32(3),
     )  # fmt: skip
 
@@ -63,7 +63,7 @@ def explored(step_size=0.8):
     before = replicas()
     normals, exponentials, _ = noise(jax.random.key(1), before)
     fresh = RNG.normal(size=(CHAINS, 1))
-    return before, *explore(before, ladder(step_size), fresh, normals, exponentials)
+    return before, *explore(before, rungs(step_size), fresh, normals, exponentials)
 
 
 def test_a_transition_keeps_the_target_of_every_rung():
@@ -119,11 +119,11 @@ def test_a_likelihood_that_is_nowhere_finite_moves_nothing():
 
 def test_a_ladder_with_even_refusals_stays_and_others_are_evened():
     beta = jnp.asarray(BETA)
-    np.testing.assert_allclose(tempering.evenly(beta, jnp.full(3, 0.2)), BETA, atol=1e-12)
+    np.testing.assert_allclose(ladder.evenly(beta, jnp.full(3, 0.2)), BETA, atol=1e-12)
     # The barrier is 0.6 from 0 to 0.1, 0.2 to 0.4, 0.1 to 1: a third of it ends at 0.05.
-    found = tempering.evenly(beta, jnp.asarray([0.6, 0.2, 0.1]))
+    found = ladder.evenly(beta, jnp.asarray([0.6, 0.2, 0.1]))
     np.testing.assert_allclose(found, [0, 0.05, 0.1, 1], atol=1e-12)
-    np.testing.assert_allclose(tempering.evenly(beta, jnp.zeros(3)), BETA, atol=1e-12)
+    np.testing.assert_allclose(ladder.evenly(beta, jnp.zeros(3)), BETA, atol=1e-12)
 
 
 def test_stepping_stones_give_the_log_evidence_within_their_error():
@@ -137,11 +137,13 @@ def test_stepping_stones_give_the_log_evidence_within_their_error():
 
 
 def test_tuning_finds_variances_and_step_sizes():
-    start = tempering.Ladder.crowded(RUNGS, jnp.full(1, 2.0))
-    now = tempering.Ladder(jnp.asarray(BETA), start.step_size, start.variance)
-    tuning = tempering.LadderTuning.begin(now)
+    start = ladder.Ladder.crowded(RUNGS, jnp.full(1, 2.0))
+    now = ladder.Ladder(jnp.asarray(BETA), start.step_size, start.variance)
+    tuning = ladder.LadderTuning.begin(now)
     rates = {"acceptance_rate": jnp.full((RUNGS, 50), 0.5), "swap_rate": jnp.full((3, 50), 0.7)}
-    update = jax.jit(lambda t, at, r: t.update(at, r, rates, target=0.9, renew=jnp.bool_(False)))
+    update = jax.jit(
+        lambda t, at, r: t.update(at, r.position, rates, target=0.9, renew=jnp.bool_(False))
+    )
     for _ in range(150):
         tuning, now = update(tuning, now, replicas(50))
     np.testing.assert_allclose(now.variance[:, 0], SD**2, rtol=0.12)
