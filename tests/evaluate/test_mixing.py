@@ -47,6 +47,7 @@ def test_chains_that_repeat_draws_are_ranked_with_shared_ranks():
 
 
 def test_a_constant_is_not_judged_and_constants_that_differ_are_infinitely_far_apart():
+    assert mixing.sd(np.full((4, 100, 1), 0.1, np.float32)) == 0
     same, apart = np.ones((4, 100, 1)), np.arange(4.0)[:, None, None] * np.ones((4, 100, 1))
     assert np.isnan(mixing.rhat(same)).all()
     assert np.isnan(mixing.ess_bulk(same)).all()

@@ -84,7 +84,7 @@ class Diagnosis:
                 cells = (_cell(column, self.table[column][row]) for column in self.table)
                 yield f"{name:<{wide}}" + "".join(cells)
         if len(self.names) > SHOWN:
-            yield f"and {len(self.names) - SHOWN:,} more, better ones"
+            yield f"and {len(self.names) - SHOWN:,} more"
         if self.sampler:
             yield ", ".join(f"{name} {value:.4g}" for name, value in self.sampler.items())
         if self.weights:
@@ -203,7 +203,7 @@ def _table(
 ) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
     """Return names and statistics of draws (c, s, r), the worst of them first."""
     if not column:
-        found = {"mean": np.mean(values, axis=(0, 1)), "sd": np.std(values, axis=(0, 1), ddof=1)}
+        found = {"mean": np.mean(values, axis=(0, 1)), "sd": mixing.sd(values)}
         order = np.argsort(-found["sd"], kind="stable")
     else:
         found = mixing.summary(values)

@@ -16,12 +16,17 @@ def summary(values: np.ndarray) -> dict[str, np.ndarray]:
     """Return mean, its standard error, sd, R-hat, bulk and tail ESS of draws (c, s, ...)."""
     return {
         "mean": np.mean(values, axis=(0, 1)),
-        "sd": np.std(values, axis=(0, 1), ddof=1),
+        "sd": sd(values),
         "mcse": mcse(values),
         "rhat": rhat(values),
         "ess_bulk": ess_bulk(values),
         "ess_tail": ess_tail(values),
     }
+
+
+def sd(values: np.ndarray) -> np.ndarray:
+    """Return the standard deviation of draws (c, s, ...), exactly 0 for constants."""
+    return np.std(values - values[:1, :1], axis=(0, 1), ddof=1, dtype=float)
 
 
 def rhat(values: np.ndarray) -> np.ndarray:
@@ -84,7 +89,7 @@ def ess_tail(values: np.ndarray) -> np.ndarray:
 
 def mcse(values: np.ndarray) -> np.ndarray:
     """Return the Monte Carlo standard error of the mean of draws (c, s, ...), in their unit."""
-    return np.std(values, axis=(0, 1), ddof=1) / np.sqrt(_plain_ess(_split(values)))
+    return sd(values) / np.sqrt(_plain_ess(_split(values)))
 
 
 def bfmi(energy: np.ndarray) -> np.ndarray:
