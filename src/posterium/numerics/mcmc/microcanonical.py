@@ -66,7 +66,7 @@ def minimal_norm(state: Any, log_density: LogDensity, pace: Pace) -> tuple[Any, 
     """
     from blackjax.mcmc.integrators import IntegratorState, esh_dynamics_momentum_update_one_step
 
-    turn = esh_dynamics_momentum_update_one_step(pace.inverse_mass)
+    turn: Any = esh_dynamics_momentum_update_one_step(pace.inverse_mass)
     size, dtype = pace.step_size, state.position.dtype
 
     def half(carry: Any, share: jax.Array) -> tuple[Any, None]:
