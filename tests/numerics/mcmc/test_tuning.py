@@ -105,6 +105,7 @@ def test_the_energy_error_is_steered_to_its_target():
     assert abs(late.mean() - target) < 4 * late.std(ddof=1) / 4 + 0.3 * target
 
 
+@pytest.mark.slow
 def test_acceptance_is_steered_to_its_target_and_the_mass_to_the_variances():
     adaptation = Tuning(Acceptance(0.8))
     run = jax.jit(jax.vmap(lambda keys: walked(keys, Isokinetic(), adaptation)[1:]))
