@@ -3,9 +3,11 @@
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from posterium._struct import replace, struct
 from posterium.model.weights import Weights
+from posterium.numerics import trees
 
 
 @struct
@@ -38,7 +40,7 @@ def moves_state(network: Any, x: Any) -> bool:
     """Say whether a network has running statistics: a state that changes in training."""
 
     def look(key: jax.Array, x: Any) -> jax.Array:
-        weights = network.init(key, x)
+        weights = trees.cast(network.init(key, x), jnp.result_type(float))
         after = jax.tree.leaves(network.apply(weights, x, train=True)[1])
         pairs = zip(jax.tree.leaves(weights.state), after, strict=False)
         moved.append(any(old is not new for old, new in pairs))
