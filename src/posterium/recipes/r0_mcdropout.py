@@ -55,7 +55,10 @@ def run(key: jax.Array, fast: bool) -> Outcome:
         | {f"nll_at_most_0.043_{name}": nll[name] <= 0.043 for name in under}
         | {
             "same_weights_as_plug_in": np.array_equal(_last(plug_in), _last(shared)),
-            "masks_alone_leave_doubt": unsure["plug_in"] < 1e-6 < 1e-4 < min(map(unsure.get, under)),
+            "masks_alone_leave_doubt": unsure["plug_in"]
+            < 1e-6
+            < 1e-4
+            < min(map(unsure.get, under)),
         },
         {"boundaries": [boundary(name) for name in fits]},
     )
