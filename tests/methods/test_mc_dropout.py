@@ -170,9 +170,10 @@ def test_a_learned_rate_falls_with_rows_and_a_fixed_one_keeps_its_spread():
     spread = {}
     for rate in (0.1, learn(0.1, ceiling=1.0)):
         for n in (50, 2000):
-            x = np.linspace(-1, 1, n)[:, None]
-            y = np.sin(3 * x[:, 0]) + 0.2 * np.random.default_rng(n).normal(size=n)
-            model = Model(MLP(hidden=(50,), dropout=rate), Normal(1.0), Gaussian(0.2))
+            x = np.linspace(-2, 2, n)[:, None]
+            y = np.sin(2.5 * x[:, 0]) + 0.3 * np.random.default_rng(n).normal(size=n)
+            network = MLP(1, (100,), "tanh", dropout=rate)
+            model = Model(network, Normal(0.1), Gaussian(0.3))
             found = fit(KEY, model, as_data(x, y), MCDropout(MAP(steps=4000, batch_size=50)))
             said = predict(ASK, found, x[:: n // 50])
             spread[type(rate).__name__, n] = said.epistemic_sd.mean()

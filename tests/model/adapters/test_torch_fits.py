@@ -14,6 +14,7 @@ from posterium import (
     Ensemble,
     Gaussian,
     Laplace,
+    MCDropout,
     Model,
     Normal,
     Subset,
@@ -40,6 +41,16 @@ KEY = jax.random.key(3)
 X = NETS["dense"][1]
 Y = np.sin(X[:, 0])
 DATA = as_data(X, Y)
+
+
+def test_dropout_of_a_module_stays_on_in_predictions_as_one_function_a_draw():
+    model = Model(from_torch(dense()), Normal(1.0), Gaussian(0.3))
+    found = fit(KEY, model, DATA, MCDropout(MAP(steps=6)))
+    (drawn,) = predict(KEY, found, np.concatenate([X, X]), draws=12).components()
+    np.testing.assert_allclose(*np.split(drawn.mean, 2, axis=1), rtol=1e-5)
+    assert drawn.mean.std(0).min() > 0
+    with pytest.raises(ValueError, match="exactly 0"):
+        fit(KEY, Model(from_torch(dense(0.0)), Normal(1.0), Gaussian(0.3)), DATA, MCDropout())
 
 
 def test_a_trained_module_becomes_bayesian_in_five_lines_with_no_training():
