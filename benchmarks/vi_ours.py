@@ -96,7 +96,7 @@ def svi(count: int, threads: int) -> common.Run:
     x, y, x_test, y_test = common.clusters()
     model = clusters.network(ps.HeteroscedasticGaussian(floor=1e-3))
     data = ps.as_data(x, y)
-    method = clusters.svi(count, assess=0)
+    method = clusters.svi(steps=count, assess=0)
 
     def run(seed: int) -> tuple[common.Times, common.Scores]:
         clock = common.Clock()

@@ -105,6 +105,8 @@ _HOME = {
     "StartFrom": "combinators.start",
     "Subset": "combinators.subset",
     "LargestVariance": "combinators.subset",
+    "Tempered": "combinators.tempered",
+    "cold_posterior_curve": "combinators.tempered",
 }
 
 __all__ = [*_HOME, "__version__"]

@@ -40,6 +40,7 @@ from posterium import (
     Quantile,
     StudentT,
     Subset,
+    Tempered,
     Weibull,
     as_data,
     learn,
@@ -167,6 +168,7 @@ METHODS: dict[str, MethodCase] = {
     "nuts": MethodCase(NUTS(warmup=200, draws=1000), ("NUTS",), full, **MONTE_CARLO),
     "hmc": MethodCase(HMC(warmup=200, draws=1000), ("HMC",), full, **MONTE_CARLO),
     "start from": MethodCase(StartFrom(Laplace(at=None), POLISHED), ("StartFrom",)),
+    "tempered": MethodCase(Tempered(Laplace(), 1.0), ("Tempered",)),
     "subset": MethodCase(Subset(Laplace(at=None), "coefficients", rest=POLISHED), ("Subset",)),
 }
 """By name; at least one case for every public method and combinator."""

@@ -11,10 +11,15 @@ from posterium import (
     Categorical,
     Centred,
     Functions,
+    Gamma,
     Gaussian,
+    HalfCauchy,
+    HalfNormal,
     HeteroscedasticGaussian,
     Horseshoe,
+    InverseGamma,
     LaplacePrior,
+    LogNormal,
     Model,
     NegativeBinomial,
     Normal,
@@ -93,6 +98,22 @@ def test_a_prior_that_is_no_density_is_refused(prior):
 def test_a_likelihood_that_is_no_density_is_refused(likelihood):
     with pytest.raises(ValueError, match="of the likelihood must be finite and"):
         fit(KEY, Model(MODEL.network, Normal(), likelihood), DATA, MAP(steps=1))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        HalfNormal(0.0),
+        HalfCauchy(-1.0),
+        Gamma(shape=0.0),
+        InverseGamma(scale=-1.0),
+        LogNormal(sd=0),
+    ],
+)
+def test_a_density_of_a_hyper_parameter_that_is_none_is_refused(wrong):
+    noise = Gaussian(learn(1.0, prior=wrong))
+    with pytest.raises(ValueError, match="of the prior of a hyper-parameter must be finite and"):
+        fit(KEY, Model(MODEL.network, Normal(), noise), DATA, MAP(steps=1))
 
 
 @pytest.mark.parametrize(

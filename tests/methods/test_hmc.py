@@ -12,6 +12,7 @@ from tests.methods.planted import KINDS, planted
 from posterium import (
     MLP,
     Bernoulli,
+    ByPath,
     Ensemble,
     Flat,
     Functions,
@@ -345,6 +346,7 @@ class Running:
         (Model(MLP(), Normal(), Gaussian()), None, "prior for every free"),
         (Model(MLP(), Normal(learn(1.0)), Gaussian(1.0)), None, "prior for every free"),
         (Model(MLP(), Flat(), Gaussian(1.0)), None, "start='network'"),
+        (Model(MLP(), ByPath({"*bias": Flat(), "*": Normal()}), Gaussian(1.0)), None, "start="),
         (Model(Running(), Normal(), Gaussian(1.0)), None, "running statistics"),
         (Model(MLP(), Normal(), Gaussian(1.0)), Stream(iter, 10.0, 5), "in memory"),
     ],
@@ -356,7 +358,15 @@ def test_what_cannot_be_sampled_is_refused_with_a_way_out(model, data, words):
 
 
 @pytest.mark.parametrize(
-    "settings", [{"mass": "full"}, {"start": "map"}, {"draws": 0}, {"thin": 0}, {"chains": 0}]
+    "settings",
+    [
+        {"mass": "full"},
+        {"start": "map"},
+        {"draws": 0},
+        {"draws": "ten"},
+        {"thin": 0},
+        {"chains": 0},
+    ],
 )
 @pytest.mark.parametrize("sampler", [NUTS, HMC])
 def test_settings_without_sense_are_refused(sampler, settings):

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from posterium.plots import style
 from posterium.plots.classification import confusion, decision_boundary, probability_curve
 from posterium.plots.regression import predicted_observed, regression_band
+from posterium.plots.temperature import temperature_curve
 from posterium.plots.training import training_curve
 from posterium.plots.weights import ellipse, landscape
 
@@ -132,6 +133,18 @@ def test_a_training_curve_is_drawn_in_windows_with_its_reference(ax):
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[2, 2], [4, 6]])
     assert set(ax.lines[1].get_ydata()) == {9.0}
     assert labels(ax) == ["bound", "top"]
+
+
+def test_a_temperature_curve_shows_two_standard_errors_of_each_difference(ax):
+    curve = SimpleNamespace(
+        temperatures=[0.1, 1.0], difference=[0.2, 0.0], difference_error=[0.05, 0.0]
+    )
+    assert temperature_curve(curve, ax=ax) is ax
+    assert ax.get_xscale() == "log"
+    (bars,) = ax.containers
+    np.testing.assert_allclose(bars.lines[0].get_xydata(), [[0.1, 0.2], [1.0, 0.0]])
+    ends = np.array(bars.lines[2][0].get_segments())[:, :, 1]
+    np.testing.assert_allclose(ends, [[0.1, 0.3], [0.0, 0.0]])
 
 
 def test_members_get_a_line_each_and_share_one_legend_entry(ax):

@@ -8,7 +8,7 @@ import numpy as np
 from posterium.driver.protocol import Method
 from posterium.model.adapters.recognise import as_network
 from posterium.model.data import Data
-from posterium.model.hyper import fix
+from posterium.model.hyper import fix, learned
 from posterium.model.likelihoods.base import refuse_misfit
 from posterium.model.model import Model
 from posterium.model.priors.base import INFINITY, ZERO, narrowed
@@ -46,6 +46,8 @@ def check_model(model: Model, data: Data) -> None:
     """
     for part in narrowed(model.prior):
         _check_numbers("prior", part, part.narrows)
+    for free in learned(model):
+        _check_numbers("prior of a hyper-parameter", free.prior, {})
     _check_numbers("likelihood", model.likelihood, {"scale": ZERO, "floor": INFINITY})
     f = _outputs(model, data)
     likelihood = type(model.likelihood).__name__

@@ -34,7 +34,7 @@ from posterium.numerics.families.gaussian import MeanField
 from posterium.phases.ascent import still_rising
 from posterium.phases.assess import assessment, draws_worth
 from posterium.phases.bound import sigma_points
-from posterium.phases.descent import Optimiser, as_weights, check_settings
+from posterium.phases.descent import Optimiser, as_weights, check_counts, check_settings
 from posterium.phases.kl import closed_kl, obstacle
 from posterium.posterior.family import FamilyPosterior
 from posterium.posterior.fit import Verdict
@@ -106,6 +106,7 @@ class IVON:
 
     def __post_init__(self) -> None:
         check_settings(self.steps, self.batch_size)
+        check_counts(samples=self.samples, assess=0 if self.assess is None else self.assess)
         if self.estimator not in ESTIMATORS:
             raise ValueError(
                 f"estimator must be one of {', '.join(ESTIMATORS)}; got {self.estimator!r}."

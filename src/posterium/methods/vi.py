@@ -6,6 +6,7 @@ The expectation is estimated by reparameterised draws (Kingma and Welling 2014; 
 2017; for networks Blundell et al. 2015).
 """
 
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,7 +27,7 @@ from posterium.numerics.families.radial import Radial
 from posterium.phases.ascent import Ascent, KLSchedule
 from posterium.phases.assess import assessment, draws_worth
 from posterium.phases.bound import ESTIMATORS, ROWWISE, Bound, refuse_rows_together
-from posterium.phases.descent import Optimiser, check_settings
+from posterium.phases.descent import Optimiser, check_counts, check_settings, number
 from posterium.phases.kl import obstacle
 from posterium.phases.objectives import ELBO, BlackBoxAlpha, Renyi
 
@@ -131,12 +132,13 @@ class VI:
 
     def __post_init__(self) -> None:
         check_settings(self.steps, self.batch_size)
+        check_counts(samples=self.samples, assess=0 if self.assess is None else self.assess)
         if isinstance(self.point, list):
             object.__setattr__(self, "point", tuple(self.point))
         for name, allowed in (("estimator", ESTIMATORS), ("kl", KL)):
             if (came := getattr(self, name)) not in allowed:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {came!r}.")
-        if isinstance(self.means, str) and self.means not in ("network", "zero"):
+        if self.means not in ("network", "zero") and not isinstance(self.means, Real):
             raise ValueError(f"means must be 'network', 'zero' or a number; got {self.means!r}.")
         if self.samples < 1 or not 0 <= self.average <= 1:
             raise ValueError(
@@ -207,7 +209,7 @@ class VI:
 
     def _check_scale(self, family: Family) -> None:
         cap = getattr(family, "cap", None)
-        if not 0 < self.init_scale < (np.inf if cap is None else cap):
+        if not 0 < number("init_scale", self.init_scale) < (np.inf if cap is None else cap):
             raise ValueError(
                 "init_scale must be positive and below max_scale, the cap of MeanField; got "
                 f"{self.init_scale} and {cap}."

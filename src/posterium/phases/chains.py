@@ -22,6 +22,7 @@ from posterium.model.priors.normal import Flat
 from posterium.model.weights import Weights
 from posterium.numerics import trees
 from posterium.numerics.mcmc import hamiltonian
+from posterium.phases.descent import check_counts
 from posterium.posterior.fit import Verdict
 from posterium.posterior.positions import (
     Coordinates,
@@ -310,8 +311,12 @@ def check(model: Model, data: Data, start: str) -> None:
             "A sampler expects a prior for every free hyper-parameter; at least one has none. Give "
             "it one, as in Gaussian(learn(1.0, prior=HalfNormal(1.0))), or fix its value."
         )
-    if start == "prior" and isinstance(model.prior, Flat):
-        raise ValueError("start='prior' needs a proper prior; got Flat(). Use start='network'.")
+    parts = jax.tree.leaves(model.prior, is_leaf=lambda part: isinstance(part, Flat))
+    if start == "prior" and any(isinstance(part, Flat) for part in parts):
+        raise ValueError(
+            "start='prior' needs a proper prior of all weights; got one that is Flat(), or has "
+            "such a part. Use start='network'."
+        )
     _check_state(model, data)
 
 
@@ -339,6 +344,7 @@ def check_settings(start: str, mass: str, **counts: int) -> None:
         raise ValueError(f"start must be 'prior' or 'network'; got {start!r}.")
     if mass not in MASSES:
         raise ValueError(f"mass must be 'diagonal', 'dense' or 'start'; got {mass!r}.")
+    check_counts(**counts)
     for name, count in counts.items():
         if count < 1:
             raise ValueError(f"{name} must be at least 1; got {count}.")

@@ -5,6 +5,7 @@ hyper-parameters of the likelihood, with early stopping on held-out rows. The ne
 running statistics move, and its own noise (dropout) is on, afresh at every step.
 """
 
+from numbers import Integral
 from typing import Any, ClassVar
 
 import jax
@@ -30,11 +31,27 @@ AT_FLOOR = 0.5
 
 def check_settings(steps: int, batch_size: int | None, validation: float = 0.0) -> None:
     """Refuse settings of a descent that make no sense."""
+    check_counts(steps=steps, batch_size=1 if batch_size is None else batch_size)
     if steps < 1 or (batch_size is not None and batch_size < 1) or not 0 <= validation < 1:
         raise ValueError(
             "Expected steps and batch_size (or None) of at least 1, validation from 0 to below 1; "
             f"got steps={steps}, batch_size={batch_size}, validation={validation}."
         )
+
+
+def check_counts(**counts: Any) -> None:
+    """Refuse what is no whole number where one counts something."""
+    for name, count in counts.items():
+        if not isinstance(count, Integral) or isinstance(count, bool):
+            raise ValueError(f"{name} must be a whole number; got {count!r}.")
+
+
+def number(name: str, given: Any) -> float:
+    """Return a setting as a number, or refuse it."""
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number; got {given!r}.") from None
 
 
 @struct
@@ -76,7 +93,8 @@ class Optimiser:
 
     def checked(self) -> "Optimiser":
         """Return this optimiser, or refuse numbers that cannot descend."""
-        rate, clip = float(self.learning_rate), None if self.clip is None else float(self.clip)
+        rate = number("learning_rate", self.learning_rate)
+        clip = None if self.clip is None else number("clip", self.clip)
         if not (np.isfinite(rate) and rate >= 0) or (clip is not None and not clip > 0):
             raise ValueError(
                 "learning_rate must be finite and not negative, and clip positive or None; "

@@ -1,4 +1,4 @@
-"""Tiles: what a posterior predicts for rows in tiles of 256 under draws in groups of 16.
+"""Tiles: what a posterior predicts for rows in tiles of 256 under draws in groups of 16 or more.
 
 Each tile and each group goes the same way, so that a row's answer does not depend on its company.
 What the likelihood predicts under every draw is either kept (`collected`), or averaged over the
@@ -26,6 +26,11 @@ from posterium.posterior.functions import (
 
 TILE = 256
 GROUP = 16
+"""Draws a group; more where functions are small."""
+SMALL = 1024
+"""Numbers that the draws of a group may hold together where there are more than 16."""
+MOST = 16 * GROUP
+"""Draws a group at most."""
 
 
 def tiled(x: np.ndarray) -> tuple[np.ndarray, int]:
@@ -55,7 +60,8 @@ def collected(
 
     The draws of each of m members come last, padded to whole groups: (t, 256, k, m, s).
     """
-    each, size = members(posterior), count if how == "linear" else min(GROUP, count)
+    each = members(posterior)
+    size = count if how == "linear" else _group(posterior, model, key, how, count)
     groups = math.ceil(count / size)
     drawn = functools.partial(_drawn, posterior, model, key, how, count, size)
 
@@ -89,7 +95,7 @@ def averaged(
     Of classes their probabilities; of numbers mean, aleatoric variance and epistemic variance, for
     Gaussian predictions.
     """
-    each, size = members(posterior), min(GROUP, count)
+    each, size = members(posterior), _group(posterior, model, key, how, count)
     groups = math.ceil(count / size)
     drawn = functools.partial(_drawn, posterior, model, key, how, count, size)
     classes = model.likelihood.task == "classification"
@@ -113,6 +119,16 @@ def averaged(
     shapes = jax.eval_shape(lambda: one(drawn(jnp.int32(0)), tiles[0], jnp.int32(1)))
     whole = tuple(jnp.zeros((len(tiles), *s.shape), s.dtype) for s in shapes)
     return _over(groups, used, drawn, add, whole)
+
+
+def _group(posterior: Any, model: Model, key: jax.Array, how: str, count: int) -> int:
+    """Return how many draws make a group: of small functions many, since each group costs alike.
+
+    It depends on the function alone, not on the rows.
+    """
+    one = jax.eval_shape(lambda: _drawn(posterior, model, key, how, count, 1, jnp.int32(0)))
+    numbers = max(1, sum(leaf.size for leaf in jax.tree.leaves(one[0])) // members(posterior))
+    return min(count, MOST, GROUP << max(0, (SMALL // numbers).bit_length() - 1))
 
 
 def _drawn(

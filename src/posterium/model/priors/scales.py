@@ -2,7 +2,8 @@
 
 Each is a record with `log_prob(value)`, by entries in nats, and `sample(key, shape)`. `vanishes`
 names the ends, 0 or infinity, towards which its density falls faster than any power of the value:
-there it holds a mode back, however many weights draw it on.
+there it holds a mode back, however many weights draw it on. `positive` names its own numbers, which
+must be above 0.
 """
 
 import math
@@ -23,6 +24,7 @@ class HalfNormal:
     scale: Any = 1.0
 
     vanishes: ClassVar[tuple[str, ...]] = (INFINITY,)
+    positive: ClassVar[tuple[str, ...]] = ("scale",)
 
     def log_prob(self, value: jax.Array) -> jax.Array:
         """Return the log density in nats at a positive value."""
@@ -40,6 +42,7 @@ class HalfCauchy:
     scale: Any = 1.0
 
     vanishes: ClassVar[tuple[str, ...]] = ()
+    positive: ClassVar[tuple[str, ...]] = ("scale",)
 
     def log_prob(self, value: jax.Array) -> jax.Array:
         """Return the log density in nats at a positive value."""
@@ -62,6 +65,7 @@ class Gamma:
     rate: Any = 1.0
 
     vanishes: ClassVar[tuple[str, ...]] = (INFINITY,)
+    positive: ClassVar[tuple[str, ...]] = ("shape", "rate")
 
     def log_prob(self, value: jax.Array) -> jax.Array:
         """Return the log density in nats at a positive value."""
@@ -81,6 +85,7 @@ class InverseGamma:
     scale: Any = 1.0
 
     vanishes: ClassVar[tuple[str, ...]] = (ZERO,)
+    positive: ClassVar[tuple[str, ...]] = ("shape", "scale")
 
     def log_prob(self, value: jax.Array) -> jax.Array:
         """Return the log density in nats at a positive value."""
@@ -100,6 +105,7 @@ class LogNormal:
     sd: Any = 1.0
 
     vanishes: ClassVar[tuple[str, ...]] = (ZERO, INFINITY)
+    positive: ClassVar[tuple[str, ...]] = ("median", "sd")
 
     def log_prob(self, value: jax.Array) -> jax.Array:
         """Return the log density in nats at a positive value."""
