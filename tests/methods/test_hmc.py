@@ -36,7 +36,9 @@ from posterium.driver import program
 from posterium.evaluate import convergence, mixing
 from posterium.methods.hmc import HMC
 from posterium.methods.nuts import NUTS
+from posterium.numerics import trees
 from posterium.numerics.mcmc import hamiltonian
+from posterium.posterior.posterior import Mixture, Point
 
 SHORT = NUTS(warmup=300, draws=1000)
 REFERENCES = Path(__file__).resolve().parents[3] / "shared" / "data" / "posteriordb"
@@ -291,6 +293,22 @@ def test_of_100_good_runs_at_most_2_are_flagged():
     model, data = planted("normal")
     flagged = [fit(jax.random.key(i), model, data, SHORT).verdict.status for i in range(100)]
     assert sum(status != "ok" for status in flagged) <= 2
+
+
+@pytest.mark.slow
+def test_many_short_chains_from_eight_points_are_judged_by_where_they_began():
+    method = NUTS(warmup=150, draws=40, chains=32)
+
+    def status(kind: str, seed: int) -> str:
+        model, data = planted(kind)
+        keys = jax.random.split(jax.random.key(1000 + seed), 8)
+        points = jax.vmap(lambda key: Point(Weights(model.prior.sample(key, None))))(keys)
+        start = Mixture(points, trees.stack(model, 8))
+        return str(fit(jax.random.key(seed), model, data, method, start=start).verdict)
+
+    good = [status("normal", seed) for seed in range(20)]
+    assert sum(text != "ok" for text in good) <= 1, good
+    assert "nested R-hat" in status("two modes", 0)
 
 
 # The door
