@@ -26,7 +26,7 @@ from posterium.model import hyper
 from posterium.model.data import Batch, Data
 from posterium.model.model import Model
 from posterium.model.priors.gaussian import GaussianPrior
-from posterium.model.priors.normal import Normal
+from posterium.model.priors.normal import Normal, is_proper
 from posterium.numerics import trees
 from posterium.posterior.fit import Verdict
 from posterium.posterior.positions import from_prior, function, target
@@ -130,7 +130,8 @@ def check_modes(count: int | None, model: Model, data: Data) -> tuple[Phase, ...
         shapes = jax.eval_shape(model.network.init, jax.random.key(0), data.x).params
         weights = trees.count(shapes)
         small = weights <= MOST_WEIGHTS and weights**2 * len(data.x) <= MOST_WORK
-        count = STARTS if small and isinstance(model.prior, Normal | GaussianPrior) else 0
+        gaussian = isinstance(model.prior, Normal | GaussianPrior) and is_proper(model.prior)
+        count = STARTS if small and gaussian else 0
     return (Modes(count),) if count else ()
 
 
