@@ -149,7 +149,8 @@ def test_draws_have_mean_and_covariance_of_the_closed_form(method):
     assert draws.dtype == np.float64
     assert found.verdict.status == "ok"
     assert_moments(draws, mean, covariance)
-    at = np.asarray(convergence.probes(data.x))
+    with jax.enable_x64(True):
+        at = np.asarray(convergence.probes(data.x))
     again = np.einsum("nd,csd->csn", np.column_stack([np.ones(len(at)), at]), draws)
     probe = np.swapaxes(found.info["sampling"]["probe"], 0, 1)[..., 0]
     np.testing.assert_allclose(probe, again, rtol=1e-10)

@@ -110,6 +110,7 @@ class Whole:
     [
         (BENT, 6, 1),
         (Model(MLP(hidden=(5,)), Flat(), Gaussian(1.0)), 6, 0),
+        (Model(MLP(hidden=(5,)), Normal(0.0), Gaussian(1.0)), 6, 0),
         (Model(MLP(hidden=(5,)), Horseshoe(), Gaussian(1.0)), 6, 0),
         (Model(MLP(hidden=(100,)), Normal(), Gaussian(1.0)), 6, 0),
         (Model(MLP(hidden=(30,)), Normal(), Gaussian(1.0)), 1000, 0),

@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from posterium._struct import replace, static, struct
+from posterium._struct import brief, replace, static, struct
 from posterium.driver.protocol import Info, Phase
 from posterium.evaluate import convergence
 from posterium.model import hyper
 from posterium.model.data import Batch, Data
 from posterium.model.model import Model
-from posterium.model.priors.normal import Flat, Normal
+from posterium.model.priors.normal import is_proper
 from posterium.numerics import trees
 from posterium.numerics.mcmc import tempering
 from posterium.numerics.mcmc.ladder import Ladder, LadderTuning
@@ -84,29 +84,18 @@ class ParallelTempering:
                 raise ValueError(f"{name} must be at least {count}; got {came}.")
 
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
-        refuse_improper(model)
+        if not is_proper(model.prior):
+            raise ValueError(
+                "ParallelTempering expects a proper prior, since its ladder begins there; got "
+                f"{brief(model.prior)}, which is flat. Give every weight a positive precision, or "
+                "use NUTS(start='network')."
+            )
         check(model, data, "prior")
         phase = Tempering(
             self.warmup, self.warmup + self.draws, self.chains, self.rungs, self.leapfrog,
             self.thin, self.target_accept,
         )  # fmt: skip
         return (phase,)
-
-
-def refuse_improper(model: Model) -> None:
-    """Refuse a prior that cannot be drawn from, or a part of it that cannot."""
-
-    def is_normal(node: Any) -> bool:
-        return isinstance(node, Flat | Normal)
-
-    for part in filter(is_normal, jax.tree.leaves(model.prior, is_leaf=is_normal)):
-        precisions = jax.tree.leaves(getattr(part, "precision", 0.0), is_leaf=hyper.is_learned)
-        if any(np.any(np.asarray(hyper.value(precision)) == 0) for precision in precisions):
-            raise ValueError(
-                "ParallelTempering expects a proper prior, since its ladder begins there; got "
-                f"{part}, which is flat. Give every weight a positive precision, or use "
-                "NUTS(start='network')."
-            )
 
 
 @struct

@@ -28,7 +28,7 @@ from posterium.model.forward import forward
 from posterium.model.likelihoods.classes import Bernoulli, Categorical
 from posterium.model.model import Model
 from posterium.model.priors.gaussian import GaussianPrior
-from posterium.model.priors.normal import Normal
+from posterium.model.priors.normal import Normal, is_proper
 from posterium.model.subset import blank
 from posterium.model.weights import Weights
 from posterium.numerics import layers, trees
@@ -135,8 +135,9 @@ def check_modes(count: int | None, model: Model, data: Data) -> tuple[Phase, ...
         weights = blank(model.network, data.x)
         size = trees.count(weights.params)
         small = size <= MOST_WEIGHTS and size**2 * len(data.x) <= MOST_WORK
-        looked = small and isinstance(model.prior, Normal | GaussianPrior)
-        count = STARTS if looked and not has_one_mode(model, weights, data) else 0
+        gaussian = isinstance(model.prior, Normal | GaussianPrior) and is_proper(model.prior)
+        looked = small and gaussian and not has_one_mode(model, weights, data)
+        count = STARTS if looked else 0
     return (Modes(count),) if count else ()
 
 

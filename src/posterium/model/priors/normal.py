@@ -4,8 +4,10 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from posterium._struct import static, struct
+from posterium.model.hyper import is_learned, value
 from posterium.model.priors.base import INFINITY, LOG_2PI, Layout, Scaled, spread, total
 from posterium.numerics import random, trees
 
@@ -78,6 +80,17 @@ class Normal(Scaled):
         zeros, unravel = trees.ravel(like)
         normals = unravel(random.normal(key, zeros.shape, zeros.dtype))
         return jax.tree.map(lambda z, p: z / jnp.sqrt(p), normals, self.precision_of(like))
+
+
+def is_proper(prior: Any) -> bool:
+    """Say whether a prior has draws: neither it nor a part of it is flat."""
+
+    def may_be_flat(node: Any) -> bool:
+        return isinstance(node, Flat | Normal)
+
+    parts = filter(may_be_flat, jax.tree.leaves(prior, is_leaf=may_be_flat))
+    found = [getattr(part, "precision", 0.0) for part in parts]
+    return all(np.all(np.asarray(value(p)) > 0) for p in jax.tree.leaves(found, is_leaf=is_learned))
 
 
 def normal_term(values: jax.Array, precision: jax.Array) -> jax.Array:
