@@ -10,6 +10,7 @@ import pytest
 from posterium.cli import advice, files, messages, space
 from posterium.cli.settings import apply_settings
 from posterium.combinators import catalogue
+from posterium.combinators.resolve import resolve
 from posterium.driver.checkpoint import Checkpoints
 from posterium.model.data import as_data
 from posterium.posterior import container
@@ -108,7 +109,7 @@ def test_the_space_reckoned_is_that_of_the_files(method, numbers, run, tmp_path)
     options = ("--target", "y", "--method", method, "--set", steps, "--test-fraction", "0")
     assert run("fit", numbers, *options, "--out", model, "--checkpoint", folder)[0] == 0
     x = np.loadtxt(numbers, delimiter=",", skiprows=1)
-    made, assumed = catalogue.resolve("regression", method, None, None, None, rows=60, targets=1)
+    made, assumed = resolve("regression", method, None, None, None, rows=60, targets=1)
     made = apply_settings(made, [steps])
     fit, checkpoints = space.sizes(made, assumed, as_data(x[:, :2], x[:, 2]))
     written = sum(path.stat().st_size for path in folder.iterdir())

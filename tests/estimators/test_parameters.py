@@ -25,6 +25,7 @@ from posterium import (
     learn,
 )
 from posterium.combinators import catalogue
+from posterium.combinators.resolve import resolve
 
 RNG = np.random.default_rng(3)
 X = RNG.normal(size=(30, 2))
@@ -107,7 +108,7 @@ def parts(**settings):
     given = {"network": None, "prior": None, "likelihood": None} | settings
     task = given.pop("task", "regression")
     method = given.pop("method", "map")
-    _, model = catalogue.resolve(task, method, *given.values(), rows=30, targets=2)
+    _, model = resolve(task, method, *given.values(), rows=30, targets=2)
     return model
 
 

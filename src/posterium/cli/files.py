@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-import posterium.combinators.catalogue  # noqa: F401 (registers the records that files may name)
+import posterium.combinators.resolve  # noqa: F401 (registers the records that files may name)
 from posterium._struct import replace
 from posterium.cli.options import check_draws
 from posterium.posterior import store

@@ -13,7 +13,7 @@ from posterium._struct import replace
 from posterium.cli import files, options, space
 from posterium.cli.messages import Stopped, halves
 from posterium.cli.settings import apply_settings
-from posterium.combinators import catalogue
+from posterium.combinators.resolve import resolve
 from posterium.driver.protocol import Method
 from posterium.model.data import as_data
 from posterium.model.likelihoods.base import LEAST_NOISE
@@ -95,7 +95,7 @@ class Request:
         weight = np.ones(len(y))
         floor = LEAST_NOISE if spec.classes else noise_floor(y, weight)
         try:
-            method, model = catalogue.resolve(
+            method, model = resolve(
                 spec.task, self.method, None, self.prior, self._likelihood(spec, y),
                 rows=len(y), targets=len(spec.classes) or y.reshape(len(y), -1).shape[1],
                 floor=floor, mean=1.0 if spec.classes else mean_count(y, weight),

@@ -10,7 +10,7 @@ from sklearn.utils import check_consistent_length, check_random_state, check_X_y
 # pyrefly: ignore[missing-module-attribute]
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from posterium.combinators import catalogue
+from posterium.combinators.resolve import resolve
 from posterium.estimators.files import contents, restored
 from posterium.estimators.inputs import (
     checked,
@@ -165,7 +165,7 @@ class BayesianEstimator(BaseEstimator):
         if self.verbose:
             for note in self.notes_:
                 print(note)
-        method, model = catalogue.resolve(
+        method, model = resolve(
             self._task, self.method, self.network, self.prior, self.likelihood,
             rows=len(x), targets=len(classes) or y.reshape(len(y), -1).shape[1],
             floor=LEAST_NOISE if classes else noise_floor(y, weight, self.standardise),

@@ -103,7 +103,7 @@ def fit_table(
     Parameters
     ----------
     method, model
-        From `catalogue.resolve`, or records of one's own.
+        From `resolve`, or records of one's own.
     y
         Numbers (n,) or (n, k), or indices (n,) of `classes`.
     weight

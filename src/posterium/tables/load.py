@@ -3,8 +3,8 @@
 A file names records by their class; this module imports every module that declares one.
 """
 
-from posterium.combinators import catalogue
+from posterium.combinators import resolve
 from posterium.posterior.store import load
 from posterium.tables import encode, fitted
 
-__all__ = ["catalogue", "encode", "fitted", "load"]
+__all__ = ["encode", "fitted", "load", "resolve"]
