@@ -7,6 +7,7 @@ from tests.evaluate.simulated import autoregressive
 
 from posterium import Fit, Gaussian, Linear, Model, Normal, Verdict, Weights, as_data, learn
 from posterium.model.priors.scales import HalfNormal
+from posterium.numerics import trees
 from posterium.posterior.fit import Seen
 from posterium.posterior.posterior import Draw, Mixture, Point, Samples
 
@@ -55,6 +56,4 @@ def points(members: int = 5) -> Fit:
 
 def mixed(members: int) -> Model:
     """Return the model with a leading axis of members."""
-    from posterium.numerics import trees
-
     return trees.to_numpy(trees.stack(MODEL, members))
