@@ -21,7 +21,7 @@ from posterium import (
     fit,
     learn,
 )
-from posterium.evaluate import convergence
+from posterium.evaluate import mixing
 
 KEY = jax.random.key(5)
 SIZE = 10
@@ -60,7 +60,7 @@ def test_adjusted_draws_have_the_moments_of_an_ill_conditioned_gaussian():
     assert z.dtype == np.float64
     products = z[..., :, None] * z[..., None, :]
     for draws, exact in ((z, np.zeros(SIZE)), (products, np.eye(SIZE))):
-        error = (draws.mean(axis=(0, 1)) - exact) / convergence.mcse(draws)
+        error = (draws.mean(axis=(0, 1)) - exact) / mixing.mcse(draws)
         assert np.abs(error).max() < 4.5
     accepted = found.info["sampling"]["acceptance_rate"].mean(axis=0)
     assert np.abs(accepted - 0.9).max() < 0.05
@@ -70,8 +70,8 @@ def test_the_bias_of_unadjusted_draws_is_small():
     """Variances are off by less than 4 % beyond their Monte Carlo error, means by none."""
     z, found = whitened(MCLMC(warmup=2000, draws=1000, thin=20))
     assert found.verdict.status == "ok", str(found.verdict)
-    assert np.abs(z.mean(axis=(0, 1)) / convergence.mcse(z)).max() < 4
-    square, error = (z**2).mean(axis=(0, 1)), convergence.mcse(z**2)
+    assert np.abs(z.mean(axis=(0, 1)) / mixing.mcse(z)).max() < 4
+    square, error = (z**2).mean(axis=(0, 1)), mixing.mcse(z**2)
     assert np.all(np.abs(square - 1) < 4 * error + 0.04)
     assert found.info["sampling"]["energy_variance"].mean() < 1e-3
 
@@ -95,8 +95,8 @@ def test_a_gaussian_to_start_from_gives_the_mass(sampler):
     method = StartFrom(sampler(warmup=100, draws=1000, mass="start"), Laplace())
     found = fit(KEY, model, data, method)
     z = (found.posterior.draws.weights.params["w"][..., 0] - mean) @ axes / sd
-    assert np.abs(z.mean(axis=(0, 1)) / convergence.mcse(z)).max() < 4
-    square, error = (z**2).mean(axis=(0, 1)), convergence.mcse(z**2)
+    assert np.abs(z.mean(axis=(0, 1)) / mixing.mcse(z)).max() < 4
+    square, error = (z**2).mean(axis=(0, 1)), mixing.mcse(z**2)
     assert np.all(np.abs(square - 1) < 4 * error + 0.04)
 
 

@@ -26,7 +26,7 @@ from posterium import (
 )
 from posterium.combinators.start import StartFrom
 from posterium.datasets.reference import identity6
-from posterium.evaluate import convergence
+from posterium.evaluate import mixing
 from posterium.recipes import relu4
 
 KEY = jax.random.key(4)
@@ -78,9 +78,9 @@ def test_modes_get_their_weights():
         (draws**2, density @ w**2),
     ):
         values = of_draws.astype(float)
-        error = convergence.mcse(values[..., None])[0]
+        error = mixing.mcse(values[..., None])[0]
         assert abs(values.mean() - exact) < 4.5 * error
-    assert convergence.mcse((draws > 0).astype(float)[..., None])[0] < 0.02
+    assert mixing.mcse((draws > 0).astype(float)[..., None])[0] < 0.02
 
 
 @pytest.mark.slow
@@ -103,7 +103,7 @@ def test_free_hyper_parameters_have_the_law_of_a_grid():
     density = np.exp(log_density - log_density.max())
     for values, sides, axis in ((precision, density.sum(1), 0), (noise + 0.2, density.sum(0), 1)):
         exact = sides @ grid[axis] / sides.sum()
-        assert abs(values.mean() - exact) < 4.5 * convergence.mcse(values[..., None])[0] + 0.005
+        assert abs(values.mean() - exact) < 4.5 * mixing.mcse(values[..., None])[0] + 0.005
 
 
 @pytest.mark.slow

@@ -133,7 +133,7 @@ def _starts(rows: int) -> Ensemble:
 
 
 def _langevin_ensemble(rows: int) -> StartFrom:
-    chains = MCLMC(warmup=1000, draws=100, thin=10, chains=8, energy_variance=0.05, apart=True)
+    chains = MCLMC(warmup=1000, draws=100, thin=10, chains=8, energy_variance=0.02, apart=True)
     return StartFrom(chains, Ensemble(descent(rows, steps=2000), 8))
 
 
