@@ -55,8 +55,8 @@ def run(key: jax.Array, fast: bool) -> Outcome:
         | {f"nll_at_most_0.043_{name}": nll[name] <= 0.043 for name in under}
         | {
             "same_weights_as_plug_in": np.array_equal(_last(plug_in), _last(shared)),
+            "no_doubt_without_masks": unsure["plug_in"] < 1e-6,
             "masks_leave_doubt": min(unsure[name] for name in under) > 1e-4,
-            "the_plug_in_has_none": unsure["plug_in"] < 1e-6,
         },
         {"boundaries": [boundary(name) for name in fits]},
     )
