@@ -189,9 +189,6 @@ class Training(Around):
     def done(self, state: TrainingState) -> jax.Array:
         return self.of.done(state.of)
 
-    def broken(self, info: Info) -> jax.Array:
-        return self.of.broken(info)
-
     def end(self, state: TrainingState, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
         return self.of.end(state.of, kept, self._at(model, state.tuned.raws), blinded(data))
 

@@ -146,9 +146,6 @@ class Perturbed(Around):
     def keep(self, state: PerturbedState) -> Any:
         return self.of.keep(state.of)
 
-    def broken(self, info: Info) -> jax.Array:
-        return self.of.broken(info)
-
     def end(self, state: PerturbedState, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
         seen = self.by.model(state.drawn, model), self.by.data(state.drawn, data, slice(None))
         ended, learned = self.of.end(state.of, kept, *seen)

@@ -134,9 +134,6 @@ class Round(Around):
     def keep(self, state: RoundState) -> Any:
         return self.of.keep(state.of)
 
-    def broken(self, info: Info) -> jax.Array:
-        return self.of.broken(info)
-
     def end(self, state: RoundState, kept: Any, model: Model, data: Data) -> tuple[Going, Model]:
         data = blinded(data) if self.blind else data
         ended, model = self.of.end(state.of, kept, model, data)

@@ -105,21 +105,9 @@ class Heated(Around):
     def step(self, key: jax.Array, state: Any, model: Model, batch: Batch) -> tuple[Any, Info]:
         return self.of.step(key, state, self._seen(model), batch)
 
-    def done(self, state: Any) -> jax.Array:
-        return self.of.done(state)
-
-    def keep(self, state: Any) -> Any:
-        return self.of.keep(state)
-
     def end(self, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
         ended, learned = self.of.end(state, kept, self._seen(model), data)
         return ended, hyper.fill(model, hyper.free(learned))
-
-    def broken(self, info: Info) -> jax.Array:
-        return self.of.broken(info)
-
-    def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
-        return self.of.judge(info, ended)
 
 
 @struct

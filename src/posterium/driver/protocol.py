@@ -83,7 +83,10 @@ class Phase(abc.ABC):
 
 
 class Around(Phase):
-    """A phase around another one, `of`: it goes by the same name, steps and batches."""
+    """A phase around another one, `of`: it is that one in all that it does not say itself.
+
+    Where its state is not that of the phase inside, it must say when it is done and what it keeps.
+    """
 
     if TYPE_CHECKING:
         of: Phase
@@ -102,6 +105,18 @@ class Around(Phase):
     def batch_size(self) -> int | None:
         """The rows a step of the phase inside."""
         return self.of.batch_size
+
+    def done(self, state: State) -> jax.Array:
+        return self.of.done(state)
+
+    def keep(self, state: State) -> Any:
+        return self.of.keep(state)
+
+    def broken(self, info: Info) -> jax.Array:
+        return self.of.broken(info)
+
+    def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
+        return self.of.judge(info, ended)
 
 
 def judge_finite(info: dict[str, np.ndarray]) -> Verdict:

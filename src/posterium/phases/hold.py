@@ -6,14 +6,12 @@ Shared by methods that look for weights at hyper-parameters that something else 
 from typing import Any
 
 import jax
-import numpy as np
 
 from posterium._struct import replace, static, struct
 from posterium.driver.protocol import Around, Info, Phase
 from posterium.model import hyper
 from posterium.model.data import Batch, Data
 from posterium.model.model import Model
-from posterium.posterior.fit import Verdict
 
 ROLES = ("network", "prior", "likelihood")
 
@@ -50,18 +48,6 @@ class Held(Around):
     def step(self, key: jax.Array, state: Any, model: Model, batch: Batch) -> tuple[Any, Info]:
         return self.of.step(key, state, fixed(model, self.roles), batch)
 
-    def done(self, state: Any) -> jax.Array:
-        return self.of.done(state)
-
-    def keep(self, state: Any) -> Any:
-        return self.of.keep(state)
-
     def end(self, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
         ended, learned = self.of.end(state, kept, fixed(model, self.roles), data)
         return ended, replace(learned, **{role: getattr(model, role) for role in self.roles})
-
-    def broken(self, info: Info) -> jax.Array:
-        return self.of.broken(info)
-
-    def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
-        return self.of.judge(info, ended)

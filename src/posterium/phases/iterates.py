@@ -5,7 +5,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from posterium._struct import struct
 from posterium.driver.protocol import Around, Info
@@ -13,7 +12,6 @@ from posterium.model.data import Batch, Data
 from posterium.model.model import Model
 from posterium.numerics.together import together
 from posterium.phases.descent import Descent, DescentState
-from posterium.posterior.fit import Verdict
 
 
 @struct
@@ -70,5 +68,8 @@ class Iterates(Around, abc.ABC):
         held = jax.lax.cond(due, take, lambda held: held, state.held)
         return IteratesState(new, held, taken), info | self.told(held)
 
-    def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
-        return self.of.judge(info, ended)
+    def done(self, state: IteratesState) -> jax.Array:
+        return self.of.done(state.of)
+
+    def keep(self, state: IteratesState) -> Any:
+        return self.of.keep(state.of)

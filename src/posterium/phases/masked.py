@@ -14,7 +14,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from posterium._struct import replace, static, struct
 from posterium.driver.protocol import Around, Info, Phase
@@ -22,7 +21,6 @@ from posterium.model import hyper, masks
 from posterium.model.data import Batch, Data
 from posterium.model.model import Model
 from posterium.model.weights import Weights
-from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import DropoutPosterior
 
 
@@ -93,18 +91,12 @@ class Masked(Around):
             info["rate"] = jnp.stack([jnp.asarray(rate) for rate in rates if rate is not None])
         return state, info
 
-    def done(self, state: Any) -> jax.Array:
-        return self.of.done(state)
-
     def end(self, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
         point, learned = self.of.end(state, kept, seen(model), data)
         learned = learned.model if isinstance(learned, Bounded) else learned
         if self.rowwise:
             learned = replace(learned, network=masks.RowMasks(learned.network))
         return DropoutPosterior(point.weights), learned
-
-    def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
-        return self.of.judge(info, ended)
 
 
 def seen(model: Model) -> Any:

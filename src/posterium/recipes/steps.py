@@ -60,9 +60,6 @@ class Recorded(Around):
     def end(self, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
         return self.of.end(state, kept, model, data)
 
-    def judge(self, info: dict[str, np.ndarray], ended: Any) -> Any:
-        return self.of.judge(info, ended)
-
 
 def after(result: Fit, step: int) -> Fit:
     """Return a watched fit as it stood after so many steps."""
