@@ -149,7 +149,9 @@ def test_every_page_is_in_the_table_of_contents():
 
 
 def test_the_pages_of_the_methods_share_one_example():
-    assert len({code(page)[0] for page in METHOD_PAGES}) == 1
+    """But for the one on separated modes, which the shared example has not."""
+    shared = [page for page in METHOD_PAGES if page.stem != "parallel-tempering"]
+    assert len({code(page)[0] for page in shared}) == 1
 
 
 def test_every_public_name_is_in_the_reference():

@@ -202,7 +202,7 @@ METHODS: dict[str, MethodCase] = {
         **MONTE_CARLO,
     ),
     "start from": MethodCase(StartFrom(Laplace(at=None), POLISHED), ("StartFrom",)),
-    "tempered": MethodCase(Tempered(Laplace(), 1.0), ("Tempered",)),
+    "tempered": MethodCase(Tempered(Laplace(), 1.0), ("Tempered", "cold_posterior_curve")),
     "subset": MethodCase(Subset(Laplace(at=None), "coefficients", rest=POLISHED), ("Subset",)),
 }
 """By name; at least one case for every public method and combinator."""

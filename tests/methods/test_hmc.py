@@ -38,6 +38,7 @@ from posterium.methods.hmc import HMC
 from posterium.methods.nuts import NUTS
 from posterium.numerics import trees
 from posterium.numerics.mcmc import hamiltonian
+from posterium.numerics.mcmc.base import Pace
 from posterium.posterior.posterior import Mixture, Point
 
 SHORT = NUTS(warmup=300, draws=1000)
@@ -104,9 +105,9 @@ def test_a_trajectory_that_is_cut_short_before_it_turns_is_told_from_one_that_tu
 
     @jax.jit
     def depth(step_size: float):
-        state = hamiltonian.first_state(jnp.zeros(3), lambda z: -0.5 * jnp.sum(z**2))
-        _, info = kernel.step(jax.random.key(0), state, lambda z: -0.5 * jnp.sum(z**2), step_size,
-                              jnp.ones(3))  # fmt: skip
+        key, pace = jax.random.key(0), Pace(step_size, jnp.ones(3))
+        state = kernel.first_state(key, jnp.zeros(3), lambda z: -0.5 * jnp.sum(z**2))
+        _, info = kernel.step(key, state, lambda z: -0.5 * jnp.sum(z**2), pace)
         return info["tree_depth"], info["reached_max_depth"]
 
     # Half a period takes pi: 7 steps of 0.01 are far from it, 7 of 0.9 are beyond.
