@@ -17,6 +17,7 @@ LONG = {
     "R3.priors", "R4.bands", "R4.bbb",
 }  # fmt: skip
 WITH_FULL_LENGTH = {
+    "R0.vi-mlp": {"accuracy_is_1", "nll_at_most_0.008"},
     "R1.evidence": {"within_0.05_of_a_long_run"},
     "R2.svi": {"nll_at_most_-1.15_mean_field", "cover90_from_0.88_to_0.98_mean_field"},
     "R3.advi": {"negative_bound_at_most_135"},

@@ -70,13 +70,13 @@ def best(objective: Callable[[Gaussian], float], start: Gaussian) -> Gaussian:
 def fitted(key: jax.Array, model: ps.Model, data: ps.Data, fast: bool, **settings: Any) -> Gaussian:
     """Return what VI finds with 1,000 draws a step."""
     method = ps.VI(
-        steps=1000 if fast else 3000, samples=1000, average=0.25, init_scale=0.3, means="zero",
+        steps=2000 if fast else 3000, samples=1000, average=0.25, init_scale=0.3, means="zero",
         **settings,
     )  # fmt: skip
     return plane.moments(ps.fit(key, model, data, method))
 
 
-@recipe("R1.more.alpha", SUMMARY, fast="1,000 steps instead of 3,000, one order of each kind")
+@recipe("R1.more.alpha", SUMMARY, fast="2,000 steps instead of 3,000, one order of each kind")
 def run(key: jax.Array, fast: bool) -> Outcome:
     """Fit one Gaussian for each order and hold it against the exact optimum of its objective."""
     x, y = outlier6(standardise=False)
