@@ -13,17 +13,21 @@ from posterium import (
     HMC,
     IVON,
     MAP,
+    MCLMC,
     MLE,
     MLP,
     NUTS,
     PBP,
+    SWAG,
     VI,
     BayesianRegressor,
     Ensemble,
     Evidence,
     Exact,
     Laplace,
+    MCDropout,
     ParallelTempering,
+    Snapshot,
     StartFrom,
     Subset,
 )
@@ -49,6 +53,11 @@ METHODS = {
     "ivon": IVON(steps=20),
     "pbp": PBP(epochs=2),
     "hmc": StartFrom(HMC(warmup=150, draws=150), Ensemble(MODE, 4)),
+    "mclmc": StartFrom(MCLMC(warmup=60, draws=60, chains=4, apart=True), Ensemble(MODE, 4)),
+    "mc-dropout": MCDropout(MODE),
+    "swag": SWAG(rank=2, steps=40, every=10, at=MODE),
+    "multi-swag": Ensemble(SWAG(rank=2, steps=40, every=10, at=MODE), 2),
+    "snapshot": Snapshot(cycles=2, steps=20),
     "tempering": ParallelTempering(warmup=20, draws=40, chains=4, rungs=6, leapfrog=4),
 }
 SETTINGS = {name: {"network": MLP(hidden=(3,), activation="tanh")} for name in METHODS}
@@ -56,6 +65,7 @@ SETTINGS["exact"] = {}
 SETTINGS["pbp"] = {"network": MLP(hidden=(3,), activation="relu")}
 SETTINGS["nuts"] = SETTINGS["hmc"] = SETTINGS["tempering"] = {"network": "linear"}
 SETTINGS["laplace-last-layer"]["likelihood"] = "heteroscedastic"
+SETTINGS["mc-dropout"] = {"network": MLP(hidden=(3,), activation="tanh", dropout=0.1)}
 QUICK = ("exact", "map")
 
 ASK = """
