@@ -147,7 +147,9 @@ def test_a_prior_without_draws_is_refused(prior):
         ParallelTempering().phases(Model(Linear(), prior, model.likelihood), data)
 
 
-@pytest.mark.parametrize("settings", [{"rungs": 1}, {"draws": 0}, {"thin": 0}, {"chains": 0}])
+@pytest.mark.parametrize(
+    "settings", [{"rungs": 1}, {"draws": 0}, {"draws": "ten"}, {"thin": 0}, {"chains": 0}]
+)
 def test_settings_without_sense_are_refused(settings):
     with pytest.raises(ValueError, match=next(iter(settings))):
         ParallelTempering(**settings)

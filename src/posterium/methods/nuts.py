@@ -53,7 +53,8 @@ class NUTS:
         training. `StartFrom(NUTS(), Ensemble(MAP(), 4))` begins at fitted members.
     modes
         Draws from the prior from which modes are looked for that the chains missed; 0 for none.
-        None takes 32 for small networks under a Gaussian prior, and 0 for others.
+        None takes 32 for small networks under a Gaussian prior, where there may be several, and 0
+        for others.
     """
 
     warmup: int = static(default=1000)
