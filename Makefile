@@ -16,6 +16,7 @@ VENV := .venv
 DOCS := .venv-docs
 TEST = .venv-test-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 RUN = $(TEST)/bin/python -m
+PYTEST = pytest -q -n $(WORKERS) --dist loadgroup
 TORCH = $(subst -test-,-torch-,$(TEST))
 TORCH_TESTS := tests/model/adapters/test_torch*.py
 SOURCES := $(shell find src -type f -not -name '*.pyc')
@@ -32,16 +33,16 @@ test: check-python
 	$(RUN) ruff check
 	$(RUN) ruff format --check
 	$(RUN) pyrefly check --python-interpreter-path $(TEST)/bin/python
-	$(RUN) pytest -q -n $(WORKERS)
+	$(RUN) $(PYTEST)
 
 test-slow: check-python
 	@$(MAKE) --no-print-directory $(TEST)/installed $(TORCH)/installed
-	$(RUN) pytest -q -n $(WORKERS) -m slow
-	$(TORCH)/bin/python -m pytest -q -n $(WORKERS) -m slow $(TORCH_TESTS)
+	$(RUN) $(PYTEST) -m slow
+	$(TORCH)/bin/python -m $(PYTEST) -m slow $(TORCH_TESTS)
 
 test-torch: check-python
 	@$(MAKE) --no-print-directory $(TORCH)/installed
-	$(TORCH)/bin/python -m pytest -q -n $(WORKERS) $(TORCH_TESTS)
+	$(TORCH)/bin/python -m $(PYTEST) $(TORCH_TESTS)
 
 bench: check-python
 	@$(MAKE) --no-print-directory $(TEST)/installed

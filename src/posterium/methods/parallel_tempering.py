@@ -214,11 +214,10 @@ class Tempering(Phase):
         The number of leapfrog steps goes from 1 to the most, each with even and with odd pairs.
         """
         fixed, ladder, rounds = state.fixed, state.ladder, state.rounds + 1
-        draw_key, noise_key = jax.random.split(key)
-        keys = jax.random.split(draw_key, self.chains)
+        keys = jax.random.split(key, self.chains + 1)
         foot = state.replicas.position[0]
-        fresh = jax.vmap(lambda key, at: from_prior(key, model, data, fixed, at))(keys, foot)
-        normals, for_moves, for_swaps = tempering.noise(noise_key, state.replicas)
+        fresh = jax.vmap(lambda key, at: from_prior(key, model, data, fixed, at))(keys[1:], foot)
+        normals, for_moves, for_swaps = tempering.noise(keys[0], state.replicas)
         replicas, moved = tempering.explore(
             state.replicas, ladder, terms(model, data, fixed), fresh=fresh, normals=normals,
             exponentials=for_moves, leapfrog=1 + rounds // 2 % self.leapfrog,

@@ -139,10 +139,10 @@ def from_prior(
     then the draw is a Metropolis step that leaves the prior as it is.
     """
     weights, here = function(model, data, fixed, position)
-    key, raw_key = jax.random.split(key)
     free = hyper.learned(here)
-    raws = tuple(map(_raw_from_prior, jax.random.split(raw_key, max(len(free), 1)), free))
-    params = hyper.fill(model, raws).prior.sample(key, weights.params)
+    keys = jax.random.split(key, len(free) + 1)
+    raws = tuple(map(_raw_from_prior, keys[1:], free))
+    params = hyper.fill(model, raws).prior.sample(keys[0], weights.params)
     return trees.vector(trees.cast((params, raws), position.dtype))
 
 

@@ -96,9 +96,10 @@ def explore(
         return kinetic - at.log_prior - ladder.beta[:, None] * at.log_likelihood
 
     end, last = jax.lax.fori_loop(0, leapfrog + 1, leap, (replicas.position, momentum))
-    tried = Replicas.at(end.at[0].set(fresh), terms)
+    at_foot = (jnp.arange(len(end)) == 0)[:, None]
+    tried = Replicas.at(jnp.where(at_foot[..., None], fresh, end), terms)
     gain = energy(tried, last) - energy(replicas, momentum)
-    gain = jnp.where(jnp.isnan(gain), jnp.inf, gain).at[0].set(0)
+    gain = jnp.where(at_foot, 0, jnp.where(jnp.isnan(gain), jnp.inf, gain))
     taken = gain < exponentials
     moved = Replicas(
         jnp.where(taken[..., None], tried.position, replicas.position),
@@ -120,8 +121,9 @@ def swap(
     top that was last at the foot, (c,).
     """
     rungs, chains = replicas.log_likelihood.shape
-    came_up = replicas.came_up.at[0].set(True)
-    replicas, arrived = replace(replicas, came_up=came_up.at[-1].set(False)), came_up[-1]
+    rung, arrived = jnp.arange(rungs)[:, None], replicas.came_up[-1]
+    came_up = (replicas.came_up | (rung == 0)) & (rung < rungs - 1)
+    replicas = replace(replicas, came_up=came_up)
     gap = jnp.diff(beta)[:, None]
     log_ratio = gap * (replicas.log_likelihood[:-1] - replicas.log_likelihood[1:])
     log_ratio = jnp.where(jnp.isnan(log_ratio), -jnp.inf, log_ratio)
@@ -129,7 +131,7 @@ def swap(
     taken = jnp.asarray(due & (-log_ratio < exponentials[:-1]), jnp.int32)
     none = jnp.zeros((1, chains), jnp.int32)
     below, above = jnp.concatenate([taken, none]), jnp.concatenate([none, taken])
-    source = jnp.arange(rungs)[:, None] + below - above, jnp.arange(chains)[None]
+    source = rung + below - above, jnp.arange(chains)[None]
     info = {"swap_rate": jnp.exp(jnp.minimum(log_ratio, 0)), "round_trips": arrived}
     return jax.tree.map(lambda leaf: leaf[source], replicas), info
 
