@@ -24,7 +24,7 @@ SHOWN = 30
 def functions(result: ps.Fit, x: np.ndarray) -> np.ndarray:
     """Return functions drawn from a fit, (30, m)."""
     hidden, last = result.posterior.sample(jax.random.key(0), SHOWN).weights.params["layers"]
-    inside = np.maximum(hidden["kernel"][:, :, 0] * x[:, 0] + hidden["bias"], 0)
+    inside = np.maximum(hidden["kernel"][:, :, 0] * x[None, :, 0] + hidden["bias"], 0)
     return last["kernel"][:, :, 0] * inside + last["bias"]
 
 
