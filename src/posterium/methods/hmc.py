@@ -14,7 +14,7 @@ from posterium.driver.protocol import Phase
 from posterium.model.data import Data
 from posterium.model.model import Model
 from posterium.numerics.mcmc.hamiltonian import Adaptation, Trajectory
-from posterium.phases.chains import Sampling, WarmUp
+from posterium.phases.chains import chained
 from posterium.phases.checks import check, check_settings
 from posterium.phases.modes import check_modes
 
@@ -68,17 +68,10 @@ class HMC:
     precision: ClassVar[str] = "float64"
 
     def __post_init__(self) -> None:
-        check_settings(
-            self.start, self.mass, warmup=self.warmup, draws=self.draws, chains=self.chains,
-            thin=self.thin, leapfrog=self.leapfrog,
-        )  # fmt: skip
+        check_settings(self)
 
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
         check(model, data, self.start)
         kernel = Trajectory(self.leapfrog)
         adaptation = Adaptation(self.target_accept, self.mass == "dense")
-        return (
-            WarmUp(kernel, adaptation, self.warmup, self.chains, self.start, self.mass == "start"),
-            Sampling(kernel, self.draws, self.chains, self.thin),
-            *check_modes(self.modes, model, data),
-        )
+        return *chained(self, kernel, adaptation), *check_modes(self.modes, model, data)

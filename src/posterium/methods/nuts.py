@@ -15,7 +15,7 @@ from posterium.driver.protocol import Phase
 from posterium.model.data import Data
 from posterium.model.model import Model
 from posterium.numerics.mcmc.hamiltonian import Adaptation, NoUTurn
-from posterium.phases.chains import Sampling, WarmUp
+from posterium.phases.chains import chained
 from posterium.phases.checks import check, check_settings
 from posterium.phases.modes import check_modes
 
@@ -70,17 +70,10 @@ class NUTS:
     precision: ClassVar[str] = "float64"
 
     def __post_init__(self) -> None:
-        check_settings(
-            self.start, self.mass, warmup=self.warmup, draws=self.draws, chains=self.chains,
-            thin=self.thin, max_depth=self.max_depth,
-        )  # fmt: skip
+        check_settings(self)
 
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
         check(model, data, self.start)
         kernel = NoUTurn(self.max_depth)
         adaptation = Adaptation(self.target_accept, self.mass == "dense")
-        return (
-            WarmUp(kernel, adaptation, self.warmup, self.chains, self.start, self.mass == "start"),
-            Sampling(kernel, self.draws, self.chains, self.thin),
-            *check_modes(self.modes, model, data),
-        )
+        return *chained(self, kernel, adaptation), *check_modes(self.modes, model, data)

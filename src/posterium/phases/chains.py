@@ -204,6 +204,17 @@ class Sampling(Phase):
         return convergence.judge_chains(info, apart=self.apart)
 
 
+def chained(sampler: Any, kernel: Any, adaptation: Any) -> tuple[Phase, Phase]:
+    """Return warm-up and sampling with the settings of a sampler."""
+    known = sampler.mass == "start"
+    return (
+        WarmUp(kernel, adaptation, sampler.warmup, sampler.chains, sampler.start, known),
+        Sampling(
+            kernel, sampler.draws, sampler.chains, sampler.thin, getattr(sampler, "apart", False)
+        ),
+    )
+
+
 @jax.jit
 def warm_up(
     kernel: Any,
