@@ -14,7 +14,7 @@ from posterium._struct import static, struct
 from posterium.driver.protocol import Phase
 from posterium.model.data import Data
 from posterium.model.model import Model
-from posterium.numerics.mcmc.hamiltonian import Adaptation, NoUTurn
+from posterium.numerics.mcmc.hamiltonian import NoUTurn, Windows
 from posterium.phases.chains import chained
 from posterium.phases.checks import check, check_settings
 from posterium.phases.modes import check_modes
@@ -43,11 +43,11 @@ class NUTS:
     max_depth
         Doublings of a trajectory at most.
     mass
-        ``"diagonal"``, ``"dense"`` (correlated posteriors of up to some hundred weights), or
-        ``"start"``: that of the Gaussian the chains start from, as in
-        ``StartFrom(NUTS(mass="start"), Laplace())``, so that 50 transitions of warm-up will do;
-        with 150 or more, its scale along each of its own axes goes on adapting, which free
-        hyper-parameters need.
+        ``"diagonal"``, ``"dense"`` (correlated posteriors of up to some hundred weights),
+        ``"low_rank"`` (a diagonal, and up to ten directions across it), or ``"start"``: that of the
+        Gaussian the chains start from, as in ``StartFrom(NUTS(mass="start"), Laplace())``, so that
+        50 transitions of warm-up will do; with 150 or more, its scale along each of its own axes
+        goes on adapting, which free hyper-parameters need.
     start
         Where chains begin: at draws from the ``"prior"``, or as the ``"network"`` starts its
         training. `StartFrom(NUTS(), Ensemble(MAP(), 4))` begins at fitted members.
@@ -75,5 +75,5 @@ class NUTS:
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
         check(model, data, self.start)
         kernel = NoUTurn(self.max_depth)
-        adaptation = Adaptation(self.target_accept, self.mass == "dense")
+        adaptation = Windows(self.target_accept, self.mass)
         return *chained(self, kernel, adaptation), *check_modes(self.modes, model, data)

@@ -14,7 +14,7 @@ from posterium.model.priors.normal import Flat
 from posterium.numerics import trees
 
 STARTS = ("prior", "network")
-MASSES = ("diagonal", "dense", "start")
+MASSES = ("diagonal", "dense", "low_rank", "start")
 
 
 def check(model: Model, data: Data, start: str) -> None:
