@@ -92,6 +92,7 @@ print(json.dumps([before, jax.device_count(), cores()]))
 """
 
 
+@pytest.mark.slow
 def test_devices_of_a_cpu_are_asked_for_before_jax_starts_or_by_the_environment():
     quiet = {"XLA_FLAGS": ""}
     before, seen, cores = child(ASK, **quiet)

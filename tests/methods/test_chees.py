@@ -18,6 +18,7 @@ from posterium.evaluate import mixing
 SHORT = ChEES(warmup=200, draws=200, chains=16)
 
 
+@pytest.mark.slow
 def test_draws_have_mean_and_covariance_of_the_closed_form():
     model, data, mean, covariance = linear_gaussian()
     found = fit(jax.random.key(1), model, data, SHORT)

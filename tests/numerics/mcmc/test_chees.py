@@ -51,6 +51,7 @@ def in_float64():
         yield
 
 
+@pytest.mark.slow
 def test_positions_step_sizes_and_lengths_are_those_of_blackjax_given_the_same_keys():
     key, begin = jax.random.key(0), jnp.asarray(np.random.default_rng(0).normal(size=(16, 4)))
     with jax.numpy_rank_promotion("allow"):
@@ -93,6 +94,7 @@ def test_a_step_of_the_length_is_that_of_blackjax_under_a_mass():
     assert abs(float(theirs.trajectory_length) - LENGTH) > 0.1
 
 
+@pytest.mark.slow
 def test_the_length_is_the_best_one_for_the_longest_axis():
     """The criterion is the mean of sin(u L)^2 over shares u there, greatest at tan(2 L) = 2 L."""
     best = brentq(lambda length: np.sin(2 * length) - 2 * length * np.cos(2 * length), 2, 2.5)
@@ -111,6 +113,7 @@ def test_the_length_is_the_best_one_for_the_longest_axis():
     assert harmonic.mean() == pytest.approx(SHARED.target, abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_mass_is_the_variance_of_all_positions_in_a_window_and_the_rest_begins_anew():
     stages = np.zeros((30, 2), np.int32)
     stages[10:30, 0], stages[29, 1] = 1, 1

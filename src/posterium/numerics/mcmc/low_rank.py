@@ -26,6 +26,9 @@ SHRINKAGE = 1e-5
 TELLING = 2.0
 """A direction counts from where its variance is so many times that of D, or of that a fraction."""
 
+ROUNDING = 1e-6
+"""Share of a coordinate's squares up to which what directions leave of it is nothing."""
+
 
 @struct
 class LowRankState:
@@ -88,7 +91,13 @@ def fisher(draws: jax.Array, gradients: jax.Array, count: jax.Array) -> Any:
     scale = balanced_scale(x, g)
     x, g = x / scale[None], g * scale[None]
     along = directions(x, g)[0]
-    again = balanced_scale(*(part - (part @ along) @ along.T for part in (x, g)))
+
+    def left(part: jax.Array) -> jax.Array:
+        rest = part - (part @ along) @ along.T
+        much = jnp.sum(rest**2, axis=0) > ROUNDING * jnp.sum(part**2, axis=0)
+        return jnp.where(much[None], rest, 0)
+
+    again = balanced_scale(left(x), left(g))
     found, values = directions(x / again[None], g * again[None])
     return LowRankInverseMassMatrix(scale * again, found, values)
 
