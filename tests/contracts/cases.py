@@ -21,6 +21,7 @@ from posterium import (
     Bernoulli,
     Bootstrap,
     Categorical,
+    ChEES,
     Ensemble,
     Evidence,
     Exact,
@@ -191,6 +192,7 @@ METHODS: dict[str, MethodCase] = {
     ),
     "nuts": MethodCase(NUTS(warmup=200, draws=1000), ("NUTS",), full, **MONTE_CARLO),
     "hmc": MethodCase(HMC(warmup=200, draws=1000), ("HMC",), full, **MONTE_CARLO),
+    "chees": MethodCase(ChEES(warmup=200, draws=250, chains=16), ("ChEES",), full, **MONTE_CARLO),
     "mclmc": MethodCase(MCLMC(warmup=1000, draws=1000), ("MCLMC",), full, **MONTE_CARLO),
     "adjusted mclmc": MethodCase(
         AdjustedMCLMC(warmup=300, draws=1000), ("AdjustedMCLMC",), full, **MONTE_CARLO

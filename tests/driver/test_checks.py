@@ -160,10 +160,17 @@ def test_a_free_prior_precision_is_refused_by_map_with_the_way_out():
 
 
 @pytest.mark.parametrize(
-    "settings", [{"steps": 0}, {"batch_size": 0}, {"validation": 1.0}, {"validation": -0.1}]
+    "settings",
+    [
+        {"steps": 0},
+        {"batch_size": 0},
+        {"batch_size": 1.5},
+        {"validation": 1.0},
+        {"validation": -0.1},
+    ],
 )
 def test_settings_of_a_descent_that_make_no_sense_are_refused(settings):
-    with pytest.raises(ValueError, match="Expected steps and batch_size"):
+    with pytest.raises(ValueError, match=f"{next(iter(settings))} must be"):
         MAP(**settings)
 
 

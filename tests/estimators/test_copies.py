@@ -21,6 +21,7 @@ from posterium import (
     SWAG,
     VI,
     BayesianRegressor,
+    ChEES,
     Ensemble,
     Evidence,
     Exact,
@@ -54,6 +55,7 @@ METHODS = {
     "pbp": PBP(epochs=2),
     "hmc": StartFrom(HMC(warmup=150, draws=150), Ensemble(MODE, 4)),
     "mclmc": StartFrom(MCLMC(warmup=60, draws=60, chains=4, apart=True), Ensemble(MODE, 4)),
+    "chees": StartFrom(ChEES(warmup=40, draws=20, chains=4), Ensemble(MODE, 4)),
     "mc-dropout": MCDropout(MODE),
     "swag": SWAG(rank=2, steps=40, every=10, at=MODE),
     "multi-swag": Ensemble(SWAG(rank=2, steps=40, every=10, at=MODE), 2),
@@ -63,7 +65,8 @@ METHODS = {
 SETTINGS = {name: {"network": MLP(hidden=(3,), activation="tanh")} for name in METHODS}
 SETTINGS["exact"] = {}
 SETTINGS["pbp"] = {"network": MLP(hidden=(3,), activation="relu")}
-SETTINGS["nuts"] = SETTINGS["hmc"] = SETTINGS["tempering"] = {"network": "linear"}
+for name in ("nuts", "hmc", "chees", "tempering"):
+    SETTINGS[name] = {"network": "linear"}
 SETTINGS["laplace-last-layer"]["likelihood"] = "heteroscedastic"
 SETTINGS["mc-dropout"] = {"network": MLP(hidden=(3,), activation="tanh", dropout=0.1)}
 QUICK = ("exact", "map")

@@ -63,5 +63,7 @@ def test_members_of_an_ensemble_hold_their_own_snapshots():
 def test_no_cycles_and_a_free_precision_are_refused():
     with pytest.raises(ValueError, match="cycles must be at least 1; got 0"):
         Snapshot(cycles=0)
+    with pytest.raises(ValueError, match=r"cycles must be a whole number; got 2\.5"):
+        Snapshot(cycles=2.5)
     with pytest.raises(ValueError, match="Snapshot expects a fixed prior precision"):
         fit(KEY, replace(MODEL, prior=Normal(learn(1.0))), DATA, SHORT)

@@ -175,9 +175,11 @@ def test_members_are_judged_each_and_compared_by_what_they_predict():
     [
         ({"rank": 1}, "rank must be None, 0, or from 2"),
         ({"rank": 200}, "to the 100 iterates"),
-        ({"every": 0}, "multiple of every"),
+        ({"rank": 2.5}, "rank must be a whole number"),
+        ({"every": 0}, "every must be at least 1; got 0"),
+        ({"every": 2.5}, "every must be a whole number"),
         ({"every": 33}, "multiple of every"),
-        ({"draws": 0}, "draws of at least 1"),
+        ({"draws": 0}, "draws must be at least 1; got 0"),
         ({"schedule": "linear"}, "constant, cyclical; got 'linear'"),
     ],
 )

@@ -62,7 +62,7 @@ def test_a_fit_says_what_was_done():
         "log_evidence": np.array(-81.23456),
     }
     assert str(made(info=info, seen=SEEN, **settings)).splitlines() == [
-        "Fit        MAP(steps=3), in float64, members on 2 devices",
+        "Fit        MAP(steps=3), in float64, on 2 devices",
         "network    MLP(hidden=(2,)), 8 weights",
         "prior      Gaussian, precision 1, scaled by fan-in",
         "likelihood Gaussian noise, sd 0.25 (learned)",

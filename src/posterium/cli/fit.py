@@ -11,6 +11,7 @@ from posterium.cli.messages import note
 from posterium.cli.request import Request, checked
 from posterium.cli.table import Training, training
 from posterium.driver.cache import enable_compilation_cache
+from posterium.driver.devices import use_all_cores
 from posterium.posterior.fit import Verdict
 from posterium.tables.encode import fit_spec
 from posterium.tables.errors import plain
@@ -21,6 +22,7 @@ from posterium.tables.write import write_table
 
 def run(data: str, *, strict: bool, **asked: Any) -> int:
     """Run the command; return its exit status."""
+    use_all_cores()
     request = checked(data, **asked)
     if request.report is not None:
         _report().check_installed()

@@ -18,6 +18,7 @@ from posterium.combinators.likelihoods import (
 )
 from posterium.combinators.start import StartFrom
 from posterium.combinators.subset import Subset
+from posterium.methods.chees import ChEES
 from posterium.methods.exact import Exact
 from posterium.methods.hmc import HMC
 from posterium.methods.ivon import IVON
@@ -263,6 +264,13 @@ ENTRIES: dict[str, Entry] = {
     "nuts": Entry(
         "draws from the posterior by the no-U-turn sampler, four chains",
         lambda rows: StartFrom(NUTS(warmup=500, draws=500), _starts(rows)),
+        noise=gaussian,
+        sampled=True,
+        hidden=NARROW,
+    ),
+    "chees": Entry(
+        "draws from the posterior by many short chains of equal cost, for accelerators (ChEES-HMC)",
+        lambda rows: StartFrom(ChEES(), _starts(rows)),
         noise=gaussian,
         sampled=True,
         hidden=NARROW,

@@ -4,7 +4,7 @@ Every phase of the method is vmapped over the members; a member that is done kee
 until all are (Lakshminarayanan, Pritzel and Blundell 2017, without adversarial training).
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -71,6 +71,8 @@ class Members(Around):
     members: int = static()
     first: bool = static(default=True)
     last: bool = static(default=True)
+
+    spreadable: ClassVar[None] = None
 
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Any:
         if self.first and start is None and getattr(model.network, "pretrained", False):

@@ -9,6 +9,7 @@ from posterium.combinators.evidence import Evidence
 from posterium.combinators.likelihoods import Target, likelihood_of
 from posterium.driver.protocol import Method
 from posterium.methods.adjusted_mclmc import AdjustedMCLMC
+from posterium.methods.chees import ChEES
 from posterium.methods.exact import Exact
 from posterium.methods.hmc import HMC
 from posterium.methods.ivon import IVON
@@ -102,10 +103,10 @@ def _entry_like(method: Method) -> Entry:
     """
     kinds = _kinds(method)
     for kind, name in (
-        (Exact, "exact"), (NUTS, "nuts"), (HMC, "hmc"), (MCLMC, "mclmc"),
-        (AdjustedMCLMC, "hmc"), (ParallelTempering, "tempering"), (VI, "vi"), (IVON, "ivon"),
-        (PBP, "pbp"), (Laplace, "laplace"), (SWAG, "swag"), (Snapshot, "snapshot"),
-        (MCDropout, "mc-dropout"),
+        (Exact, "exact"), (NUTS, "nuts"), (HMC, "hmc"), (ChEES, "chees"),
+        (MCLMC, "mclmc"), (AdjustedMCLMC, "hmc"), (ParallelTempering, "tempering"),
+        (VI, "vi"), (IVON, "ivon"), (PBP, "pbp"), (Laplace, "laplace"),
+        (SWAG, "swag"), (Snapshot, "snapshot"), (MCDropout, "mc-dropout"),
     ):  # fmt: skip
         if kind in kinds:
             entry = ENTRIES[name]

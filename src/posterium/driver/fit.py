@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from posterium._struct import brief
 from posterium.driver import batches, devices, program
@@ -125,8 +126,9 @@ class Run:
         verdicts: dict[str, Verdict] = {}
         used = 1
         for number, phase in enumerate(method.phases(model, self.data)):
-            record, verdict, start, model = self.one(number, phase, model, start)
-            used = max(used, devices.count_for(phase.members))
+            with devices.within(mesh := devices.mesh_for(phase)):
+                record, verdict, start, model = self.one(number, phase, model, start, mesh)
+            used = max(used, devices.count_for(phase))
             if record and not any(map(len, record.values())):
                 continue
             name = phase.name if phase.name not in info else f"{phase.name}_{number + 1}"
@@ -143,7 +145,7 @@ class Run:
         )  # fmt: skip
 
     def one(
-        self, number: int, phase: Phase, model: Model, start: Any
+        self, number: int, phase: Phase, model: Model, start: Any, mesh: Mesh | None
     ) -> tuple[dict[str, np.ndarray], Verdict, Any, Model]:
         """Run one phase; return its records, its verdict, what it ends with, and the model.
 
@@ -162,7 +164,8 @@ class Run:
         state, start, model = chapter.position
         if state is None:
             state = program.init(phase, jax.random.fold_in(key, 0), model, source.first, start)
-        chapter.position = devices.spread(state, phase.members), start, model
+        placed = devices.spread(state, mesh, devices.parts_of(phase))
+        chapter.position = placed, start, model
         longest = program.capacity(phase, trees.nbytes(record) + trees.nbytes(batch.part))
         self.steps(phase, chapter, source, jax.random.fold_in(key, 1), longest)
         info, kept = chapter.joined()

@@ -32,6 +32,8 @@ class Phase(abc.ABC):
 
     members: ClassVar[Any] = None
     """Independent members along the leading axis of the state, to be spread over devices."""
+    spreadable: ClassVar[Any] = None
+    """Chains along the leading axis of parts of the state, which go over devices by `mcmc.each`."""
 
     if TYPE_CHECKING:
 
@@ -105,6 +107,11 @@ class Around(Phase):
     def batch_size(self) -> int | None:
         """The rows a step of the phase inside."""
         return self.of.batch_size
+
+    @property
+    def spreadable(self) -> int | None:
+        """The chains of the phase inside."""
+        return self.of.spreadable
 
     def done(self, state: State) -> jax.Array:
         return self.of.done(state)

@@ -16,7 +16,7 @@ from posterium.model.data import Data
 from posterium.model.model import Model
 from posterium.numerics.mcmc.microcanonical import Isokinetic
 from posterium.numerics.mcmc.tuning import Acceptance, Tuning
-from posterium.phases.chains import Sampling, WarmUp
+from posterium.phases.chains import chained
 from posterium.phases.checks import check, check_directions, check_settings
 
 
@@ -57,19 +57,11 @@ class AdjustedMCLMC:
     precision: ClassVar[str] = "float64"
 
     def __post_init__(self) -> None:
-        check_settings(
-            self.start, self.mass, ("diagonal", "start"), warmup=self.warmup, draws=self.draws,
-            chains=self.chains, thin=self.thin,
-        )  # fmt: skip
+        check_settings(self, ("diagonal", "start"))
 
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
         if not 0 < float(self.target_accept) < 1:
             raise ValueError(f"target_accept must be between 0 and 1; got {self.target_accept}.")
         check(model, data, self.start)
         check_directions(model, data)
-        tuning = Tuning(Acceptance(self.target_accept))
-        known = self.mass == "start"
-        return (
-            WarmUp(Isokinetic(), tuning, self.warmup, self.chains, self.start, known),
-            Sampling(Isokinetic(), self.draws, self.chains, self.thin),
-        )
+        return chained(self, Isokinetic(), Tuning(Acceptance(self.target_accept)))

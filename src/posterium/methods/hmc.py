@@ -13,8 +13,8 @@ from posterium._struct import static, struct
 from posterium.driver.protocol import Phase
 from posterium.model.data import Data
 from posterium.model.model import Model
-from posterium.numerics.mcmc.hamiltonian import Adaptation, Trajectory
-from posterium.phases.chains import Sampling, WarmUp
+from posterium.numerics.mcmc.hamiltonian import Trajectory, Windows
+from posterium.phases.chains import chained
 from posterium.phases.checks import check, check_settings
 from posterium.phases.modes import check_modes
 
@@ -41,11 +41,11 @@ class HMC:
     leapfrog
         Leapfrog steps of a trajectory at most; the mean is half of that.
     mass
-        ``"diagonal"``, ``"dense"`` (correlated posteriors of up to some hundred weights), or
-        ``"start"``: that of the Gaussian the chains start from, as in
-        ``StartFrom(HMC(mass="start"), Laplace())``, so that 50 transitions of warm-up will do;
-        with 150 or more, its scale along each of its own axes goes on adapting, which free
-        hyper-parameters need.
+        ``"diagonal"``, ``"dense"`` (correlated posteriors of up to some hundred weights),
+        ``"low_rank"`` (a diagonal, and up to ten directions across it), or ``"start"``: that of the
+        Gaussian the chains start from, as in ``StartFrom(HMC(mass="start"), Laplace())``, so that
+        50 transitions of warm-up will do; with 150 or more, its scale along each of its own axes
+        goes on adapting, which free hyper-parameters need.
     start
         Where chains begin: at draws from the ``"prior"``, or as the ``"network"`` starts its
         training. `StartFrom(HMC(), Ensemble(MAP(), 4))` begins at fitted members.
@@ -68,17 +68,10 @@ class HMC:
     precision: ClassVar[str] = "float64"
 
     def __post_init__(self) -> None:
-        check_settings(
-            self.start, self.mass, warmup=self.warmup, draws=self.draws, chains=self.chains,
-            thin=self.thin, leapfrog=self.leapfrog,
-        )  # fmt: skip
+        check_settings(self)
 
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
         check(model, data, self.start)
         kernel = Trajectory(self.leapfrog)
-        adaptation = Adaptation(self.target_accept, self.mass == "dense")
-        return (
-            WarmUp(kernel, adaptation, self.warmup, self.chains, self.start, self.mass == "start"),
-            Sampling(kernel, self.draws, self.chains, self.thin),
-            *check_modes(self.modes, model, data),
-        )
+        adaptation = Windows(self.target_accept, self.mass)
+        return *chained(self, kernel, adaptation), *check_modes(self.modes, model, data)

@@ -32,9 +32,10 @@ from posterium.numerics.divergence import gaussian_log_prob
 from posterium.numerics.families.base import raw_of
 from posterium.numerics.families.gaussian import MeanField
 from posterium.phases.ascent import still_rising
-from posterium.phases.assess import assessment, draws_worth
+from posterium.phases.assess import assessment, check_assess, draws_worth
 from posterium.phases.bound import sigma_points
-from posterium.phases.descent import Optimiser, as_weights, check_counts, check_settings
+from posterium.phases.checks import check_counts
+from posterium.phases.descent import Optimiser, as_weights, check_settings
 from posterium.phases.kl import closed_kl, obstacle
 from posterium.posterior.family import FamilyPosterior
 from posterium.posterior.fit import Verdict
@@ -106,15 +107,12 @@ class IVON:
 
     def __post_init__(self) -> None:
         check_settings(self.steps, self.batch_size)
-        check_counts(samples=self.samples, assess=0 if self.assess is None else self.assess)
+        check_counts(1, samples=self.samples)
+        check_assess(self.assess)
         if self.estimator not in ESTIMATORS:
             raise ValueError(
                 f"estimator must be one of {', '.join(ESTIMATORS)}; got {self.estimator!r}."
             )
-        if self.samples < 1:
-            raise ValueError(f"samples must be at least 1; got {self.samples}.")
-        if self.assess is not None and (self.assess < 0 or self.assess == 1):
-            raise ValueError(f"assess must be 0, at least 2, or None; got {self.assess}.")
 
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         self._check_numbers()

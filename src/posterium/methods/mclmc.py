@@ -19,7 +19,7 @@ from posterium.model.data import Data
 from posterium.model.model import Model
 from posterium.numerics.mcmc.microcanonical import Langevin
 from posterium.numerics.mcmc.tuning import EnergyError, Tuning
-from posterium.phases.chains import Sampling, WarmUp
+from posterium.phases.chains import chained
 from posterium.phases.checks import check, check_directions, check_settings
 
 
@@ -71,10 +71,7 @@ class MCLMC:
     precision: ClassVar[str] = "float32"
 
     def __post_init__(self) -> None:
-        check_settings(
-            self.start, self.mass, ("diagonal", "start"), warmup=self.warmup, draws=self.draws,
-            chains=self.chains, thin=self.thin,
-        )  # fmt: skip
+        check_settings(self, ("diagonal", "start"))
 
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
         if not 0 < float(self.energy_variance) < np.inf:
@@ -84,9 +81,4 @@ class MCLMC:
             )
         check(model, data, self.start)
         check_directions(model, data)
-        tuning = Tuning(EnergyError(self.energy_variance))
-        known = self.mass == "start"
-        return (
-            WarmUp(Langevin(), tuning, self.warmup, self.chains, self.start, known),
-            Sampling(Langevin(), self.draws, self.chains, self.thin, self.apart),
-        )
+        return chained(self, Langevin(), Tuning(EnergyError(self.energy_variance)))

@@ -14,8 +14,8 @@ from posterium._struct import static, struct
 from posterium.driver.protocol import Phase
 from posterium.model.data import Data
 from posterium.model.model import Model
-from posterium.numerics.mcmc.hamiltonian import Adaptation, NoUTurn
-from posterium.phases.chains import Sampling, WarmUp
+from posterium.numerics.mcmc.hamiltonian import NoUTurn, Windows
+from posterium.phases.chains import chained
 from posterium.phases.checks import check, check_settings
 from posterium.phases.modes import check_modes
 
@@ -43,11 +43,11 @@ class NUTS:
     max_depth
         Doublings of a trajectory at most.
     mass
-        ``"diagonal"``, ``"dense"`` (correlated posteriors of up to some hundred weights), or
-        ``"start"``: that of the Gaussian the chains start from, as in
-        ``StartFrom(NUTS(mass="start"), Laplace())``, so that 50 transitions of warm-up will do;
-        with 150 or more, its scale along each of its own axes goes on adapting, which free
-        hyper-parameters need.
+        ``"diagonal"``, ``"dense"`` (correlated posteriors of up to some hundred weights),
+        ``"low_rank"`` (a diagonal, and up to ten directions across it), or ``"start"``: that of the
+        Gaussian the chains start from, as in ``StartFrom(NUTS(mass="start"), Laplace())``, so that
+        50 transitions of warm-up will do; with 150 or more, its scale along each of its own axes
+        goes on adapting, which free hyper-parameters need.
     start
         Where chains begin: at draws from the ``"prior"``, or as the ``"network"`` starts its
         training. `StartFrom(NUTS(), Ensemble(MAP(), 4))` begins at fitted members.
@@ -70,17 +70,10 @@ class NUTS:
     precision: ClassVar[str] = "float64"
 
     def __post_init__(self) -> None:
-        check_settings(
-            self.start, self.mass, warmup=self.warmup, draws=self.draws, chains=self.chains,
-            thin=self.thin, max_depth=self.max_depth,
-        )  # fmt: skip
+        check_settings(self)
 
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
         check(model, data, self.start)
         kernel = NoUTurn(self.max_depth)
-        adaptation = Adaptation(self.target_accept, self.mass == "dense")
-        return (
-            WarmUp(kernel, adaptation, self.warmup, self.chains, self.start, self.mass == "start"),
-            Sampling(kernel, self.draws, self.chains, self.thin),
-            *check_modes(self.modes, model, data),
-        )
+        adaptation = Windows(self.target_accept, self.mass)
+        return *chained(self, kernel, adaptation), *check_modes(self.modes, model, data)

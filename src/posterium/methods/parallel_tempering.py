@@ -26,8 +26,7 @@ from posterium.numerics import trees
 from posterium.numerics.mcmc import tempering
 from posterium.numerics.mcmc.ladder import Ladder, LadderTuning
 from posterium.phases.chains import samples
-from posterium.phases.checks import check
-from posterium.phases.descent import check_counts
+from posterium.phases.checks import check, check_counts
 from posterium.posterior.fit import Verdict
 from posterium.posterior.positions import from_prior, function, spread, terms
 from posterium.posterior.posterior import Samples
@@ -79,11 +78,11 @@ class ParallelTempering:
     precision: ClassVar[str] = "float64"
 
     def __post_init__(self) -> None:
-        least = {"warmup": 1, "draws": 1, "chains": 1, "rungs": 2, "leapfrog": 1, "thin": 1}
-        check_counts(**{name: getattr(self, name) for name in least})
-        for name, count in least.items():
-            if (came := getattr(self, name)) < count:
-                raise ValueError(f"{name} must be at least {count}; got {came}.")
+        check_counts(2, rungs=self.rungs)
+        check_counts(
+            1, warmup=self.warmup, draws=self.draws, chains=self.chains, leapfrog=self.leapfrog,
+            thin=self.thin,
+        )  # fmt: skip
 
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
         if not is_proper(model.prior):

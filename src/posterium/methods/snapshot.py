@@ -18,6 +18,7 @@ from posterium.model.data import Data, Stream
 from posterium.model.model import Model
 from posterium.model.weights import Weights
 from posterium.numerics import trees
+from posterium.phases.checks import check_counts
 from posterium.phases.descent import Descent, DescentState, Optimiser, check_settings
 from posterium.phases.iterates import Iterates, IteratesState
 from posterium.phases.unbounded import refuse_unbounded
@@ -60,8 +61,7 @@ class Snapshot:
 
     def __post_init__(self) -> None:
         check_settings(self.steps, self.batch_size)
-        if self.cycles < 1:
-            raise ValueError(f"cycles must be at least 1; got {self.cycles}.")
+        check_counts(1, cycles=self.cycles)
 
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         refuse_unbounded(model, "Snapshot")

@@ -26,6 +26,7 @@ from posterium.model.model import Model
 from posterium.model.weights import Weights
 from posterium.numerics import trees
 from posterium.numerics.covariances.low_rank import DiagonalPlusLowRank
+from posterium.phases.checks import check_counts
 from posterium.phases.descent import Descent, DescentState, Optimiser, check_settings
 from posterium.phases.iterates import Iterates, IteratesState
 from posterium.phases.refresh import Refresh
@@ -98,10 +99,11 @@ class SWAG:
             raise ValueError(
                 f"schedule must be one of {', '.join(SCHEDULES)}; got {self.schedule!r}."
             )
-        if self.every < 1 or self.draws < 1 or self.steps % self.every:
+        check_counts(1, every=self.every, draws=self.draws)
+        check_counts(0, rank=0 if self.rank is None else self.rank)
+        if self.steps % self.every:
             raise ValueError(
-                "Expected every and draws of at least 1, and steps that are a multiple of every; "
-                f"got every={self.every}, draws={self.draws}, steps={self.steps}."
+                f"steps must be a multiple of every; got steps={self.steps}, every={self.every}."
             )
         iterates = self.steps // self.every
         if self.rank is not None and not (self.rank == 0 or 2 <= self.rank <= iterates):

@@ -25,9 +25,10 @@ from posterium.numerics.families.low_rank import LowRank
 from posterium.numerics.families.matrix_normal import MatrixNormal
 from posterium.numerics.families.radial import Radial
 from posterium.phases.ascent import Ascent, KLSchedule
-from posterium.phases.assess import assessment, draws_worth
+from posterium.phases.assess import assessment, check_assess, draws_worth
 from posterium.phases.bound import ESTIMATORS, ROWWISE, Bound, refuse_rows_together
-from posterium.phases.descent import Optimiser, check_counts, check_settings, number
+from posterium.phases.checks import check_counts, number
+from posterium.phases.descent import Optimiser, check_settings
 from posterium.phases.kl import obstacle
 from posterium.phases.objectives import ELBO, BlackBoxAlpha, Renyi
 
@@ -132,7 +133,8 @@ class VI:
 
     def __post_init__(self) -> None:
         check_settings(self.steps, self.batch_size)
-        check_counts(samples=self.samples, assess=0 if self.assess is None else self.assess)
+        check_counts(1, samples=self.samples)
+        check_assess(self.assess)
         if isinstance(self.point, list):
             object.__setattr__(self, "point", tuple(self.point))
         for name, allowed in (("estimator", ESTIMATORS), ("kl", KL)):
@@ -140,13 +142,8 @@ class VI:
                 raise ValueError(f"{name} must be one of {', '.join(allowed)}; got {came!r}.")
         if self.means not in ("network", "zero") and not isinstance(self.means, Real):
             raise ValueError(f"means must be 'network', 'zero' or a number; got {self.means!r}.")
-        if self.samples < 1 or not 0 <= self.average <= 1:
-            raise ValueError(
-                f"samples must be at least 1 and average a share from 0 to 1; got {self.samples} "
-                f"and {self.average}."
-            )
-        if self.assess is not None and (self.assess < 0 or self.assess == 1):
-            raise ValueError(f"assess must be 0, at least 2, or None; got {self.assess}.")
+        if not 0 <= self.average <= 1:
+            raise ValueError(f"average must be a share from 0 to 1; got {self.average}.")
 
     def phases(self, model: Model, data: Data | Stream) -> tuple[Phase, ...]:
         family, draws = self._family(model), self._draws(data)

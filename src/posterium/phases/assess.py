@@ -18,6 +18,7 @@ from posterium.evaluate.psis import pareto_k
 from posterium.model import hyper
 from posterium.model.data import Batch, Data, Stream
 from posterium.model.model import Model
+from posterium.phases.checks import check_counts
 from posterium.posterior.family import FamilyPosterior
 from posterium.posterior.fit import Verdict
 
@@ -150,6 +151,13 @@ class Assess(Phase):
         else:
             return Verdict()
         return Verdict("warned", (reason,), (CLOSER,))
+
+
+def check_assess(draws: int | None) -> None:
+    """Refuse a number of draws of which nothing could be said."""
+    check_counts(0, assess=0 if draws is None else draws)
+    if draws == 1:
+        raise ValueError("assess must be 0, at least 2, or None; got 1.")
 
 
 def assessment(draws: int, data: Data | Stream) -> Assess:

@@ -1,7 +1,7 @@
 """Chains: the two phases that samplers share, warm-up and sampling.
 
-Several chains run side by side, each with its own step size and mass. They move in the weights
-and the free hyper-parameters together, by the log joint of all rows:
+Several chains run side by side, each with its own step size and mass, or all with the same. They
+move in the weights and the free hyper-parameters together, by the log joint of all rows:
 
     log p(w, raw) = log prior(w) + log prior(raw) + sum_i log p(y_i | f(x_i; w))
 """
@@ -96,7 +96,8 @@ class WarmUp(Phase):
     kernel
         Makes the transitions, for example `hamiltonian.NoUTurn`.
     adaptation
-        `hamiltonian.Adaptation` or `tuning.Tuning`: what to steer to, and which mass.
+        `hamiltonian.Windows`, `tuning.Tuning` or `chees.CrossChain`: what to steer to, and which
+        mass.
     steps
         Transitions.
     chains
@@ -116,6 +117,11 @@ class WarmUp(Phase):
 
     batch_size: ClassVar[None] = None
     name: ClassVar[str] = "warmup"
+
+    @property
+    def spreadable(self) -> int:
+        """All chains: each goes by itself."""
+        return self.chains
 
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> WarmUpState:
         keys = jax.random.split(key, self.chains + 1)
@@ -140,7 +146,7 @@ class WarmUp(Phase):
             return self.kernel.first_state(own, z, within(log_density, moved))
 
         chain = jax.vmap(first)(keys[:-1], position, moved)
-        begun = self.adaptation.init(position.shape[1], known=self.preconditioned)
+        begun = self.adaptation.init(position.shape[1], self.steps, known=self.preconditioned)
         none = jnp.zeros((), jnp.int32)
         adaptation = trees.stack(begun, self.chains)
         return WarmUpState(chain, fixed, origins(position), adaptation, none, moved)
@@ -187,6 +193,11 @@ class Sampling(Phase):
     batch_size: ClassVar[None] = None
     name: ClassVar[str] = "sampling"
 
+    @property
+    def spreadable(self) -> int:
+        """All chains: each goes by itself."""
+        return self.chains
+
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Tuned:
         return start
 
@@ -202,6 +213,17 @@ class Sampling(Phase):
 
     def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
         return convergence.judge_chains(info, apart=self.apart)
+
+
+def chained(sampler: Any, kernel: Any, adaptation: Any) -> tuple[Phase, Phase]:
+    """Return warm-up and sampling with the settings of a sampler."""
+    known = sampler.mass == "start"
+    return (
+        WarmUp(kernel, adaptation, sampler.warmup, sampler.chains, sampler.start, known),
+        Sampling(
+            kernel, sampler.draws, sampler.chains, sampler.thin, getattr(sampler, "apart", False)
+        ),
+    )
 
 
 @jax.jit
@@ -221,10 +243,11 @@ def warm_up(
         log_density = within(target(model, data, state.fixed), moved)
         chain, info = kernel.step(key, chain, log_density, pace)
         info |= {"step_size": pace.step_size, "log_joint": chain.logdensity}
-        return chain, adaptation.update(adapted, stage, chain.position, info), info
+        return chain, adaptation.update(adapted, stage, chain, info), info
 
     keys = jax.random.split(key, trees.leading_size(state.chain))
     chain, adapted, info = each(one, keys, state.chain, state.adaptation, state.coordinates)
+    adapted = adaptation.pooled(adapted, stage, chain, info)
     return replace(state, chain=chain, adaptation=adapted, taken=state.taken + 1), info
 
 

@@ -1,4 +1,8 @@
-"""What samplers refuse before anything runs."""
+"""What is refused before anything runs: counts that count nothing, and what samplers cannot do."""
+
+from dataclasses import fields
+from numbers import Integral
+from typing import Any
 
 import jax
 
@@ -8,10 +12,9 @@ from posterium.model.forward import moves_state
 from posterium.model.model import Model
 from posterium.model.priors.normal import Flat
 from posterium.numerics import trees
-from posterium.phases.descent import check_counts
 
 STARTS = ("prior", "network")
-MASSES = ("diagonal", "dense", "start")
+MASSES = ("diagonal", "dense", "low_rank", "start")
 
 
 def check(model: Model, data: Data, start: str) -> None:
@@ -68,13 +71,30 @@ def check_directions(model: Model, data: Data) -> None:
         )
 
 
-def check_settings(start: str, mass: str, masses: tuple[str, ...] = MASSES, **counts: int) -> None:
-    """Refuse settings of a sampler that make no sense."""
-    if start not in STARTS:
-        raise ValueError(f"start must be 'prior' or 'network'; got {start!r}.")
-    if mass not in masses:
-        raise ValueError(f"mass must be one of {', '.join(map(repr, masses))}; got {mass!r}.")
-    check_counts(**counts)
+def check_settings(sampler: Any, masses: tuple[str, ...] = MASSES) -> None:
+    """Refuse settings of a sampler that make no sense; its fields of type int are counts."""
+    if sampler.start not in STARTS:
+        raise ValueError(f"start must be 'prior' or 'network'; got {sampler.start!r}.")
+    if sampler.mass not in masses:
+        raise ValueError(
+            f"mass must be one of {', '.join(map(repr, masses))}; got {sampler.mass!r}."
+        )
+    counts = [field.name for field in fields(sampler) if field.type is int]
+    check_counts(1, **{name: getattr(sampler, name) for name in counts})
+
+
+def check_counts(least: int, /, **counts: Any) -> None:
+    """Refuse what is no whole number, or fewer than the least, where one counts something."""
     for name, count in counts.items():
-        if count < 1:
-            raise ValueError(f"{name} must be at least 1; got {count}.")
+        if not isinstance(count, Integral) or isinstance(count, bool):
+            raise ValueError(f"{name} must be a whole number; got {count!r}.")
+        if count < least:
+            raise ValueError(f"{name} must be at least {least}; got {count}.")
+
+
+def number(name: str, given: Any) -> float:
+    """Return a setting as a number, or refuse it."""
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number; got {given!r}.") from None

@@ -5,7 +5,6 @@ hyper-parameters of the likelihood, with early stopping on held-out rows. The ne
 running statistics move, and its own noise (dropout) is on, afresh at every step.
 """
 
-from numbers import Integral
 from typing import Any, ClassVar
 
 import jax
@@ -20,6 +19,7 @@ from posterium.model.data import Batch, Data
 from posterium.model.model import Model
 from posterium.model.weights import Weights
 from posterium.numerics import trees
+from posterium.phases.checks import check_counts, number
 from posterium.posterior.fit import Verdict
 from posterium.posterior.posterior import Mixture, Point
 
@@ -31,27 +31,9 @@ AT_FLOOR = 0.5
 
 def check_settings(steps: int, batch_size: int | None, validation: float = 0.0) -> None:
     """Refuse settings of a descent that make no sense."""
-    check_counts(steps=steps, batch_size=1 if batch_size is None else batch_size)
-    if steps < 1 or (batch_size is not None and batch_size < 1) or not 0 <= validation < 1:
-        raise ValueError(
-            "Expected steps and batch_size (or None) of at least 1, validation from 0 to below 1; "
-            f"got steps={steps}, batch_size={batch_size}, validation={validation}."
-        )
-
-
-def check_counts(**counts: Any) -> None:
-    """Refuse what is no whole number where one counts something."""
-    for name, count in counts.items():
-        if not isinstance(count, Integral) or isinstance(count, bool):
-            raise ValueError(f"{name} must be a whole number; got {count!r}.")
-
-
-def number(name: str, given: Any) -> float:
-    """Return a setting as a number, or refuse it."""
-    try:
-        return float(given)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} must be a number; got {given!r}.") from None
+    check_counts(1, steps=steps, batch_size=1 if batch_size is None else batch_size)
+    if not 0 <= validation < 1:
+        raise ValueError(f"validation must be a share from 0 to below 1; got {validation}.")
 
 
 @struct

@@ -32,6 +32,7 @@ from posterium.model.priors.normal import Normal, is_proper
 from posterium.model.subset import blank
 from posterium.model.weights import Weights
 from posterium.numerics import layers, trees
+from posterium.phases.checks import check_counts
 from posterium.posterior.fit import Verdict
 from posterium.posterior.positions import from_prior, function, target
 from posterium.posterior.posterior import Samples
@@ -131,6 +132,7 @@ def check_modes(count: int | None, model: Model, data: Data) -> tuple[Phase, ...
     None looks for modes of small networks under a Gaussian prior, where that takes no time and
     there may be several.
     """
+    check_counts(0, modes=0 if count is None else count)
     if count is None:
         weights = blank(model.network, data.x)
         size = trees.count(weights.params)

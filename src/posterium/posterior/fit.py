@@ -101,7 +101,7 @@ class Fit:
     precision
         ``"float32"`` or ``"float64"``: what it was computed in.
     devices
-        Over how many devices the members of an ensemble were spread.
+        Over how many devices the members of an ensemble, or the chains of a sampler, were spread.
     settings
         The method with its settings, as text.
     seen

@@ -75,7 +75,7 @@ def summary(fit: Any) -> str:
 
 
 def _method(fit: Any) -> str:
-    spread = f", members on {fit.devices} devices" if fit.devices > 1 else ""
+    spread = f", on {fit.devices} devices" if fit.devices > 1 else ""
     return f"{fit.settings or fit.method or 'of unknown origin'}, in {fit.precision}{spread}"
 
 

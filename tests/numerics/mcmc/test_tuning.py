@@ -32,12 +32,12 @@ def walked(keys, kernel=KERNEL, adaptation=LANGEVIN, density=correlated, stages=
         chain, state = carry
         key, stage = of_step
         chain, info = kernel.step(key, chain, density, adaptation.in_force(state))
-        state = adaptation.update(state, stage, chain.position, info)
+        state = adaptation.update(state, stage, chain, info)
         return (chain, state), (chain.position, info)
 
     chain = kernel.first_state(START, jnp.ones(SIZE), density)
     stages = adaptation.schedule(len(keys), known=False) if stages is None else stages
-    begun = adaptation.init(SIZE, known=False)
+    begun = adaptation.init(SIZE, len(keys), known=False)
     (chain, state), (positions, info) = jax.lax.scan(
         step, (chain, begun), (keys, jnp.asarray(stages))
     )
@@ -89,7 +89,7 @@ def test_the_length_is_that_of_blackjax_given_the_same_draws():
 
     traced = jax.jit(lambda keys: jax.lax.scan(move, first, keys)[1])(jax.random.split(key, count))
     before = jnp.full((STEPS - count, SIZE), 1e3)
-    state = replace(LANGEVIN.init(SIZE, known=True), pace=pace)
+    state = replace(LANGEVIN.init(SIZE, STEPS, known=True), pace=pace)
     ours = LANGEVIN.result(state, jnp.concatenate([before, traced]))
     np.testing.assert_allclose(ours.length, theirs, rtol=1e-8)
     assert np.array_equal(ours.inverse_mass, pace.inverse_mass)

@@ -11,7 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from posterium._struct import static, struct
-from posterium.numerics.mcmc.base import Info, LogDensity, Pace, strong
+from posterium.numerics.mcmc import low_rank
+from posterium.numerics.mcmc.base import Adaptation, Info, LogDensity, Pace, strong
 
 WINDOWS = 150
 """Transitions that Stan's windows need: 75 to arrive, 25 for one window, 50 for the step size."""
@@ -49,7 +50,7 @@ class NoUTurn:
         state, info = kernel(key, state, log_density, size, inverse_mass, self.max_depth)
         depth = jnp.asarray(info.num_trajectory_expansions, jnp.int32)
         cut = (depth >= self.max_depth) & ~info.is_turning & ~info.is_divergent
-        return state, _info(info) | {"tree_depth": depth, "reached_max_depth": cut}
+        return state, recorded(info) | {"tree_depth": depth, "reached_max_depth": cut}
 
 
 @struct
@@ -84,10 +85,11 @@ class Trajectory:
         kernel = hmc.build_kernel(divergence_threshold=DIVERGENCE)
         size, inverse_mass = pace.step_size, pace.inverse_mass
         state, info = kernel(key, state, log_density, size, inverse_mass, steps)
-        return state, _info(info)
+        return state, recorded(info)
 
 
-def _info(info: Any) -> Info:
+def recorded(info: Any) -> Info:
+    """Return what to record of what BlackJAX says of a transition."""
     rate = info.acceptance_rate
     return {
         "acceptance_rate": jnp.where(jnp.isfinite(rate), rate, 0),
@@ -98,41 +100,49 @@ def _info(info: Any) -> Info:
 
 
 @struct
-class Adaptation:
-    """Stan's window adaptation of one chain: dual averaging and Welford's covariance.
+class Windows(Adaptation):
+    """Stan's window adaptation of each chain by itself.
+
+    Dual averaging steers the step size. The mass is learned anew in every window: as the covariance
+    of the draws, by Welford, or of low rank, from draws and gradients.
 
     Parameters
     ----------
     target
         Acceptance rate that the step size is steered to.
-    dense
-        True adapts a whole mass matrix, False its diagonal.
+    mass
+        ``"dense"``, ``"low_rank"``, or anything else for a diagonal.
     """
 
     target: Any = 0.8
-    dense: bool = static(default=False)
+    mass: str = static(default="diagonal")
 
     def schedule(self, steps: int, *, known: bool) -> np.ndarray:
         """Return the windows for so many steps; with a mass that is known, none unless all fit."""
         return np.zeros((steps, 2), np.int32) if known and steps < WINDOWS else schedule(steps)
 
-    def init(self, size: int, *, known: bool) -> Any:
+    def init(self, size: int, steps: int, *, known: bool) -> Any:
         """Return the first state: step size 1, unit mass."""
-        return strong((self._steps()[0](1.0), self._mass()[0](size)))
+        ends = np.flatnonzero(self.schedule(steps, known=known)[:, 1])
+        longest = int(np.max(np.diff(ends, prepend=-1), initial=1))
+        return strong((self._steps()[0](1.0), self._mass(longest)[0](size)))
 
-    def update(self, state: Any, stage: Any, position: jax.Array, info: Info) -> Any:
+    def update(self, state: Any, stage: Any, chain: Any, info: Info) -> Any:
         """Return the state after a transition.
 
-        `stage` is a row of `schedule`. The mass moves at the end of a slow window only, and the
-        search for the step size begins anew from the best one so far.
+        The mass moves at the end of a slow window only, and the search for the step size begins
+        anew from the best one so far.
         """
         begin, move, best = self._steps()
         _, observe, close = self._mass()
         slow, last = stage[0] == 1, stage[1] == 1
         step, mass = state
         step = move(step, info["acceptance_rate"])
-        mass = jax.lax.cond(slow, lambda m: observe(m, position), lambda m: m, mass)
-        state = strong((step, mass))
+
+        def observed(mass: Any) -> Any:
+            return observe(mass, chain.position, chain.logdensity_grad)
+
+        state = strong((step, jax.lax.cond(slow, observed, lambda mass: mass, mass)))
 
         def anew(state: Any) -> Any:
             return strong((begin(best(state[0])), close(state[1])))
@@ -140,15 +150,10 @@ class Adaptation:
         return jax.lax.cond(last, anew, lambda s: s, state)
 
     def in_force(self, state: Any) -> Pace:
-        """Return how to move in the next transition."""
         step, mass = state
         return Pace(jnp.exp(step.log_step_size), mass.inverse_mass_matrix)
 
-    def trace(self, position: jax.Array) -> None:
-        """Return what `result` needs of every position: nothing."""
-
     def result(self, state: Any, traced: None) -> Pace:
-        """Return how to move when sampling."""
         step, mass = state
         return Pace(jnp.exp(step.log_step_size_avg), mass.inverse_mass_matrix)
 
@@ -157,10 +162,13 @@ class Adaptation:
 
         return dual_averaging_adaptation(self.target)
 
-    def _mass(self) -> tuple[Callable, Callable, Callable]:
+    def _mass(self, longest: int = 1) -> tuple[Callable, Callable, Callable]:
+        """Return how the mass begins, for windows of a length at most, observes and closes one."""
         from blackjax.adaptation.mass_matrix import mass_matrix_adaptation
 
-        return mass_matrix_adaptation(not self.dense)
+        if self.mass == "low_rank":
+            return lambda size: low_rank.init(size, longest), low_rank.observe, low_rank.close
+        return mass_matrix_adaptation(self.mass != "dense")
 
 
 def schedule(steps: int) -> np.ndarray:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from posterium._struct import replace, struct
-from posterium.numerics.mcmc.base import Info, Pace, strong
+from posterium.numerics.mcmc.base import Adaptation, Info, Pace, strong
 
 WINDOWS = (0.2, 0.3, 0.5)
 """Where the two windows of stage 2 begin and end, in shares of the steps."""
@@ -148,7 +148,7 @@ class TuningState:
 
 
 @struct
-class Tuning:
+class Tuning(Adaptation):
     """The three stages.
 
     Parameters
@@ -160,23 +160,16 @@ class Tuning:
     search: EnergyError | Acceptance
 
     def schedule(self, steps: int, *, known: bool) -> np.ndarray:
-        """Return what steps are for, (steps, 2): whether of stage 2, and the last of a window."""
-        begin, *ends = (round(share * steps) for share in WINDOWS)
-        step = np.arange(1, steps + 1)
-        stages = np.stack([(begin < step) & (step <= ends[-1]), np.isin(step, ends)], axis=1)
-        return np.where(known, 0, stages).astype(np.int32)
+        return two_windows(steps, known=known)
 
-    def init(self, size: int, *, known: bool) -> TuningState:
-        """Return the first state: unit mass."""
+    def init(self, size: int, steps: int, *, known: bool) -> TuningState:
         ones, root = jnp.ones(size), jnp.sqrt(jnp.ones(()) * size)
         at_once = known or not self.search.shortest
         pace = Pace(self.search.begin * root, ones, root if at_once else 0 * root)
         return self._observing(pace)
 
-    def update(
-        self, state: TuningState, stage: Any, position: jax.Array, info: Info
-    ) -> TuningState:
-        """Return the state after a transition; `stage` is a row of `schedule`."""
+    def update(self, state: TuningState, stage: Any, chain: Any, info: Info) -> TuningState:
+        position = chain.position
         step_size, search = self.search.move(state.search, state.pace.step_size, info)
         added = jnp.where((stage[0] == 1) & ~info["diverging"], step_size, 0)
         weight = state.weight + added
@@ -194,7 +187,6 @@ class Tuning:
         return jax.lax.cond(stage[1] == 1, whitened, lambda now: now, now)
 
     def in_force(self, state: TuningState) -> Pace:
-        """Return how to move in the next transition."""
         shortest = self.search.shortest * state.pace.step_size
         return replace(state.pace, length=jnp.maximum(state.pace.length, shortest))
 
@@ -204,7 +196,6 @@ class Tuning:
         return position[..., np.linspace(0, size - 1, min(size, TRACED)).round().astype(int)]
 
     def result(self, state: TuningState, traced: jax.Array) -> Pace:
-        """Return how to move when sampling, given what `trace` said of every position, (s, q)."""
         step_size = self.search.settled(state.search, state.pace.step_size)
         pace = self.in_force(replace(state, pace=replace(state.pace, step_size=step_size)))
         last = traced[len(traced) - round(THIRD * len(traced)) :]
@@ -219,6 +210,14 @@ class Tuning:
         none = jnp.zeros_like(pace.inverse_mass)
         search = self.search.init(pace.step_size)
         return TuningState(pace, search, jnp.zeros_like(pace.step_size), none, none)
+
+
+def two_windows(steps: int, *, known: bool) -> np.ndarray:
+    """Return a schedule whose mass is set at the ends of two windows; no windows if it is known."""
+    begin, *ends = (round(share * steps) for share in WINDOWS)
+    step = np.arange(1, steps + 1)
+    stages = np.stack([(begin < step) & (step <= ends[-1]), np.isin(step, ends)], axis=1)
+    return np.where(known, 0, stages).astype(np.int32)
 
 
 def forgetting(draws: jax.Array) -> jax.Array:
