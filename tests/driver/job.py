@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 METHODS = {
     "ensemble": Ensemble(MAP(steps=6000, batch_size=5, validation=0.2, patience=2000), 2),
     "vi": VI(steps=6000, batch_size=5),
-    "nuts": NUTS(warmup=300, draws=900, chains=2),
+    "nuts": NUTS(warmup=300, draws=900, chains=2, modes=0),
     "swag": SWAG(steps=4000, batch_size=5, at=MAP(steps=2000, batch_size=5)),
 }
 FIXED = replace(MODEL, likelihood=Gaussian(0.3))
