@@ -65,8 +65,9 @@ def run(key: jax.Array, fast: bool) -> Outcome:
     """Hold verdicts against whether chains agree, and the long run against the clusters' noise."""
     model, data = clusters.network(ps.HeteroscedasticGaussian()), clusters.data()
     (x, y), grid, thin = clusters.test_set(), clusters.test_grid(), 10 if fast else 100
+    nuts = SHORTER if fast else SHORT
     methods = {
-        "short": SHORTER if fast else SHORT,
+        "short": nuts,
         "long": long(2000, 100, thin) if fast else long(4000, 500, thin),
     }
     fits = {name: ps.fit(key, model, data, method) for name, method in methods.items()}
@@ -96,5 +97,10 @@ def run(key: jax.Array, fast: bool) -> Outcome:
             if fast
             else min(parts["epistemic_beyond"]) >= 3 * max(parts["epistemic"]),
         },
-        {"bands": [drawn("short", "NUTS, 32 + 32"), drawn("long", "MCLMC from four modes")]},
+        {
+            "bands": [
+                drawn("short", f"NUTS, {nuts.warmup} + {nuts.draws}"),
+                drawn("long", "MCLMC from four modes"),
+            ]
+        },
     )  # fmt: skip
