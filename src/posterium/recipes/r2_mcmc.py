@@ -1,10 +1,11 @@
 """R2.mcmc: the network that predicts its noise, by NUTS at 32 + 32, and by a much longer run.
 
-Noise sds of 0.01 beside weights that the data leave free make a posterior both stiff and wide. A
-chain of 32 + 32 has not arrived at it, and its verdict says so. Chains of microcanonical steps that
-begin at four modes do arrive, and predict as well as the true curve does; their verdict is not `ok`
-either, since within their length they do not forget where they began: `gradients_an_effective_draw`
-times 400 is how many a run would take that is.
+Noise sds of 0.01 beside weights that the data leave free make a posterior that is stiff and wide. A
+chain of 32 + 32 has not arrived at it, and its verdict says so. Microcanonical chains that begin at
+four modes do arrive, and predict almost as well as the true curve with its true noise would (test
+NLL -1.94 against -1.98). Yet they have not forgotten where they began after 50,000 steps each, and
+their verdict says that too: an effective draw of the worst prediction takes 70,000 gradients, so
+that a run which is `ok` would take some 27 million.
 """
 
 from typing import Any
