@@ -3,9 +3,9 @@
 Each side is a process of its own, in turns and on the same cores. It samples R3's network by NUTS
 with its own defaults, four chains, once from the start of its interpreter (cold: imports,
 compilation) and then again (warm). Compared is the effective sample size of the worst p(y = 1) of
-300 rows held out, per second of sampling, by one function for all sides. posterium's search for
-modes that chains missed is left out, since no other side has one. PyMC needs an environment of its
-own:
+300 rows held out, per second of sampling, by one function for all sides. posterium and PyMC sample
+in float64 by default, NumPyro in float32, so posterium does that too. PyMC needs an environment of
+its own:
 
     pip install pymc==5.28.5 scikit-learn
     python -m benchmarks.nuts_moons --pymc PYTHON
@@ -36,7 +36,7 @@ Run = Callable[[int], Layers]
 """From a seed to draws of the weights, a layer an array (c, s, inputs, outputs)."""
 
 
-def posterium(transitions: int, threads: int) -> Run:
+def posterium(transitions: int, threads: int, precision: str | None = None) -> Run:
     """Return a run of posterium."""
     import jax
 
@@ -44,13 +44,18 @@ def posterium(transitions: int, threads: int) -> Run:
     from posterium.recipes.r3_advi import network
 
     model, data = network(), ps.as_data(*scaled_moons()[0])
-    method = ps.NUTS(warmup=transitions, draws=transitions, chains=CHAINS, modes=0)
+    method = ps.NUTS(warmup=transitions, draws=transitions, chains=CHAINS)
 
     def run(seed: int) -> Layers:
-        found = ps.fit(jax.random.key(seed), model, data, method)
+        found = ps.fit(jax.random.key(seed), model, data, method, precision=precision)
         return [layer["kernel"] for layer in found.posterior.draws.weights.params["layers"]]
 
     return run
+
+
+def single(transitions: int, threads: int) -> Run:
+    """Return a run of posterium in single precision."""
+    return posterium(transitions, threads, precision="float32")
 
 
 def numpyro(transitions: int, threads: int) -> Run:
@@ -106,7 +111,7 @@ def pymc(transitions: int, threads: int) -> Run:
     return run
 
 
-SIDES = {"posterium": posterium, "numpyro": numpyro, "pymc": pymc}
+SIDES = {"posterium": posterium, "posterium, float32": single, "numpyro": numpyro, "pymc": pymc}
 
 
 def scores(layers: Layers) -> dict[str, float]:
