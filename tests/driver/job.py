@@ -1,6 +1,6 @@
-"""A fit in a process of its own: `python job.py METHOD CHECKPOINT OUT CACHE [WRITE]`.
+"""A fit in a process of its own: `python job.py METHOD CHECKPOINT OUT CACHE WRITE`.
 
-With a number it kills itself in its write of that number, when half of it is done.
+It kills itself in its write of that number, when half of it is done; never with 0.
 """
 
 import itertools
