@@ -15,6 +15,12 @@ Variational inference against PyTorch, TyXe and PyMC (half an hour; likewise):
 
 Parallel tempering against one chain of NumPyro (two minutes):
     python -m benchmarks.nuts_relu4
+
+NUTS against NumPyro and PyMC, effective draws a second (a quarter of an hour; likewise):
+    python -m benchmarks.nuts_moons --pymc PYTHON
+
+MC dropout against PyTorch (some minutes; likewise):
+    python -m benchmarks.dropout --torch PYTHON
 """
 
 if __name__ == "__main__":

@@ -12,39 +12,23 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks import laplace_job as job
 from benchmarks.laplace_ours import train
-
-ROOT = Path(__file__).parents[1]
-NOT_PASSED_ON = ("JAX_COMPILATION_CACHE_DIR", "XLA_FLAGS")
-"""Settings of the shell that would speed up or slow down one side."""
+from benchmarks.process import told
 
 
 def side(python: str, name: str, case: str, folder: str, given: argparse.Namespace) -> Any:
     """Run one side; return what it tells."""
-    told = {key: value for key, value in os.environ.items() if key not in NOT_PASSED_ON}
-    threads = str(given.threads)
-    command = [python, "-m", f"benchmarks.laplace_{name}", case, folder, "--threads", threads]
-    command += ["--repeats", str(given.repeats), "--batch", str(given.batch)]
-    cores = sorted(os.sched_getaffinity(0))[: given.threads]
-    done = subprocess.run(
-        ["taskset", "-c", ",".join(map(str, cores)), *command],
-        cwd=ROOT,
-        env={**told, "OMP_NUM_THREADS": threads},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return told(
+        python, f"benchmarks.laplace_{name}", case, folder, "--threads", str(given.threads),
+        "--repeats", str(given.repeats), "--batch", str(given.batch), threads=given.threads,
+    )  # fmt: skip
 
 
 def middle(runs: list[Any], kind: str, step: str) -> float:

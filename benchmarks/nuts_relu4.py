@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -19,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.laplace import NOT_PASSED_ON, ROOT
+from benchmarks.process import told
 
 SIDES = ("numpyro", "posterium")
 PRECISION, TRANSITIONS, DEPTH = 0.05, 5000, 12
@@ -105,20 +104,7 @@ def tell(side: str) -> None:
 
 def measure(side: str) -> dict[str, Any]:
     """Run one side in a process of its own, on one core; return what it tells."""
-    told = {key: value for key, value in os.environ.items() if key not in NOT_PASSED_ON}
-    told |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
-    core = min(os.sched_getaffinity(0))
-    command = ["taskset", "-c", str(core), sys.executable, "-m", "benchmarks.nuts_relu4"]
-    done = subprocess.run(
-        [*command, "--side", side],
-        cwd=ROOT,
-        env=told | {"BEGAN": str(time.time())},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise SystemExit(f"{side} ended with {done.returncode}:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return told(sys.executable, "benchmarks.nuts_relu4", "--side", side)
 
 
 def table(runs: dict[str, list[dict[str, Any]]]) -> str:

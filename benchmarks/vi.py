@@ -15,34 +15,20 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
-import time
 from typing import Any
 
-from benchmarks.laplace import NOT_PASSED_ON, ROOT
+from benchmarks.process import told
 from benchmarks.vi_job import JOBS
 
 
 def side(python: str, name: str, job: str, given: argparse.Namespace) -> Any:
     """Run one side of a job; return what it tells."""
-    threads = str(given.threads)
     steps = max(1, round(given.share * JOBS[job].steps))
-    command = [python, "-m", f"benchmarks.vi_{name}", job, "--steps", str(steps)]
-    command += ["--repeats", str(given.repeats), "--threads", threads]
-    told = {key: value for key, value in os.environ.items() if key not in NOT_PASSED_ON}
-    told |= {"OMP_NUM_THREADS": threads, "PYTHONPATH": str(ROOT / "src")}
-    cores = sorted(os.sched_getaffinity(0))[: given.threads]
-    done = subprocess.run(
-        ["taskset", "-c", ",".join(map(str, cores)), *command],
-        cwd=ROOT,
-        env={**told, "BEGAN": str(time.time())},
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return told(
+        python, f"benchmarks.vi_{name}", job, "--steps", str(steps),
+        "--repeats", str(given.repeats), "--threads", str(given.threads), threads=given.threads,
+    )  # fmt: skip
 
 
 def measure(job: str, given: argparse.Namespace) -> dict[str, Any]:

@@ -98,6 +98,13 @@ def test_a_callback_that_returns_true_and_only_that_ends_the_phase(answer, steps
     assert len(found.info["descent"]["objective"]) == steps
 
 
+def test_a_record_keeps_no_more_in_memory_than_its_steps():
+    seen = []
+    fit(KEY, MODEL, DATA, SINGLE, callbacks=[lambda report: seen.append(report.info["objective"])])
+    assert sum(map(len, seen)) == SINGLE.steps
+    assert all(part.base is None for part in seen)
+
+
 def test_a_phase_ended_by_a_callback_hands_over_to_the_next_one():
     method = MAP(steps=60, polish="newton")
     found = fit(KEY, MODEL, DATA, method, callbacks=[lambda r: r.phase == "descent"])

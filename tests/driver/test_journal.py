@@ -40,4 +40,14 @@ def test_once_the_objective_is_lost_the_checkpoint_before_it_stays_whatever_foll
         again = journal.chapter(0, template(), position(0))
         assert again.step == 2
         assert float(again.position[0]) == 2
-        np.testing.assert_array_equal(again.joined()[0]["objective"], [3.0, 2.0])
+        np.testing.assert_array_equal(journal.joined(again)[0]["objective"], [3.0, 2.0])
+
+
+def test_what_a_file_holds_is_not_in_memory_until_it_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr("posterium.driver.journal.SHARE", 1e9)
+    with Journal(str(tmp_path / "c"), {}, "float32") as journal:
+        chapter = journal.chapter(0, template(), position(0))
+        for objective in (3.0, 2.0, 1.0):
+            advance(journal, chapter, objective)
+            assert chapter.records == []
+        np.testing.assert_array_equal(journal.joined(chapter)[0]["objective"], [3.0, 2.0, 1.0])

@@ -2,14 +2,13 @@ import os
 import random
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 from tests.bits import same
+from tests.driver.job import ROOT, command, environment
 from tests.driver.problems import DATA, KEY, MODEL, SINGLE, STOPPED, X, Y
 
 from posterium import (
@@ -32,7 +31,6 @@ from posterium.driver import fit as loop
 from posterium.driver.checkpoint import CheckpointMismatch
 from posterium.driver.watch import Interrupted
 
-ROOT = Path(__file__).parents[2]
 LINEAR = Model(Linear(), Normal(learn(1.0), "none"), Gaussian(learn(0.5)))
 
 
@@ -158,14 +156,6 @@ def test_a_refusal_leaves_the_folder_free_for_the_right_fit(tmp_path):
     again = fit(KEY, MODEL, DATA, MAP(steps=2), checkpoint=tmp_path / "c")
     assert same(again, before)
     del refusal
-
-
-def command(name, folder, out, cache):
-    return [sys.executable, "-m", "tests.driver.job", name, str(folder), str(out), str(cache)]
-
-
-def environment(**more):
-    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
 
 
 @pytest.fixture(scope="module")

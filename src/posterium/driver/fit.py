@@ -158,7 +158,7 @@ class Run:
         record = program.record_shape(phase, shape, model, batch)
         chapter = self.journal.chapter(number, record, (shape, start, model))
         if chapter.verdict is not None:
-            info, kept = chapter.joined()
+            info, kept = self.journal.joined(chapter)
             ended = jax.eval_shape(program.end, phase, shape, kept, model, source.first)
             return info, chapter.verdict, *ended
         state, start, model = chapter.position
@@ -168,7 +168,7 @@ class Run:
         chapter.position = placed, start, model
         longest = program.capacity(phase, trees.nbytes(record) + trees.nbytes(batch.part))
         self.steps(phase, chapter, source, jax.random.fold_in(key, 1), longest)
-        info, kept = chapter.joined()
+        info, kept = self.journal.joined(chapter)
         ended, model = trees.to_numpy(
             program.end(phase, chapter.position[0], kept, model, source.first)
         )

@@ -29,7 +29,7 @@ class Chapter:
     template
         Shapes of what one step records.
     records
-        Parts of the record, each stacked over its steps.
+        Parts of the record that no file holds, each stacked over its steps.
     step
         Steps done.
     over
@@ -48,16 +48,12 @@ class Chapter:
     position: tuple[Any, Any, Any] = (None, None, None)
     verdict: Verdict | None = None
 
-    def joined(self) -> tuple[dict[str, np.ndarray], Any]:
-        """Return (info, kept) stacked over all steps."""
-        empty = jax.tree.map(lambda s: np.zeros((0, *s.shape), s.dtype), self.template)
-        return jax.tree.map(lambda *parts: np.concatenate(parts), empty, *self.records)
-
 
 class Journal:
     """What was done so far, chapter by chapter; kept in a folder when one is given.
 
-    Used as a context manager: it holds the folder's lock.
+    What the steps recorded is then held there and not in memory, until a phase ends. Used as a
+    context manager: it holds the folder's lock.
     """
 
     def __init__(self, directory: str | None, identity: dict[str, Any], precision: str) -> None:
@@ -70,7 +66,6 @@ class Journal:
             }
             self._files = Checkpoints(directory, marks)
         self._saved: tuple[dict[str, np.ndarray], dict[str, Any]] | None = None
-        self._unwritten: list[Any] = []
         self._verdicts: list[Verdict] = []
         self._next_save = 0.0
         self._lost = False
@@ -105,7 +100,6 @@ class Journal:
         if self._files is None or self._saved is None or number > self._saved[1]["phase"]:
             return chapter
         arrays, meta = self._saved
-        chapter.records = [_fill(template, c) for c in self._files.chunks(f"phase-{number}")]
         if number < meta["phase"]:
             chapter.verdict = Verdict(*(_tuples(v) for v in meta["verdicts"][number]))
             self._verdicts.append(chapter.verdict)
@@ -122,16 +116,23 @@ class Journal:
         checkpoint before it is still there when the fit ends.
         """
         chapter.records.append(record)
-        self._unwritten.append(record)
         self._lost |= _lost(record[0])
         if time.monotonic() >= self._next_save:
             self.save(chapter)
+
+    def joined(self, chapter: Chapter) -> tuple[dict[str, np.ndarray], Any]:
+        """Return (info, kept) of a chapter stacked over all steps."""
+        parts = [jax.tree.map(lambda s: np.zeros((0, *s.shape), s.dtype), chapter.template)]
+        if self._files is not None:
+            written = self._files.chunks(f"phase-{chapter.number}")
+            parts += [_fill(chapter.template, arrays) for arrays in written]
+        return _stacked([*parts, *chapter.records])
 
     def finish(self, chapter: Chapter, verdict: Verdict, start: Any, model: Any) -> None:
         """Close a chapter, and write where the next one starts."""
         self._verdicts.append(verdict)
         chapter.verdict = verdict
-        self._flush(chapter.number)
+        self._flush(chapter)
         self.save(Chapter(chapter.number + 1, None, position=(None, start, model)))
 
     def save(self, chapter: Chapter) -> None:
@@ -139,7 +140,7 @@ class Journal:
         if self._files is None or self._lost:
             return
         began = time.monotonic()
-        self._flush(chapter.number)
+        self._flush(chapter)
         meta = {
             "phase": chapter.number,
             "step": chapter.step,
@@ -151,12 +152,16 @@ class Journal:
         now = time.monotonic()
         self._next_save = now + (now - began) / SHARE
 
-    def _flush(self, number: int) -> None:
-        """Append the records that no chunk file holds yet."""
-        if self._files is not None and self._unwritten and not self._lost:
-            joined = jax.tree.map(lambda *parts: np.concatenate(parts), *self._unwritten)
-            self._files.append(f"phase-{number}", _leaves(joined))
-        self._unwritten = []
+    def _flush(self, chapter: Chapter) -> None:
+        """Move the records in memory to a chunk file."""
+        if self._files is not None and chapter.records and not self._lost:
+            self._files.append(f"phase-{chapter.number}", _leaves(_stacked(chapter.records)))
+            chapter.records = []
+
+
+def _stacked(records: list[Any]) -> Any:
+    """Return parts of a record as one, over all their steps."""
+    return jax.tree.map(lambda *parts: np.concatenate(parts), *records)
 
 
 def _lost(info: dict[str, np.ndarray]) -> bool:

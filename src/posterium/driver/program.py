@@ -95,7 +95,8 @@ def advance(
     )
     ran = int(ran)
     over = ran < count or bool(broken)
-    return ran, over, state, jax.tree.map(lambda part: np.asarray(part)[:ran], record)
+    # Copies: a slice would keep the whole chunk's length in memory.
+    return ran, over, state, jax.tree.map(lambda part: np.asarray(part)[:ran].copy(), record)
 
 
 def record_shape(phase: Phase, state: Any, model: Model, batch: Batch) -> Any:
