@@ -7,13 +7,14 @@ targets are drawn by NumPy, apart from the library's own priors and likelihoods.
 import hashlib
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy.special import expit
-from tests.validation.record import ROOT, digest
+from tests.validation.record import ROOT, again, digest
 
 from posterium import (
     MLP,
@@ -101,15 +102,16 @@ UNDER_DROPOUT = replace(
 def kept(problem: Problem, method: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return ranks (n, q), and effective draws (q,) on average, of all simulations of a case.
 
-    They are kept in parts, by digests of source and settings: a run that was stopped goes on.
+    They are kept in parts, by digests of the source and of what is done here: a run that was
+    stopped goes on.
     """
-    setting = hashlib.sha256(repr((problem, method)).encode()).hexdigest()[:12]
-    folder = ROOT / "build" / "validation" / digest() / setting
+    done = Path(__file__).read_bytes() + repr((problem, method)).encode()
+    folder = ROOT / "build" / "validation" / digest() / hashlib.sha256(done).hexdigest()[:12]
     folder.mkdir(parents=True, exist_ok=True)
     parts = []
     for first in range(0, SIMULATIONS, PART):
         path = folder / f"{first}.npy"
-        if not path.exists():
+        if again() or not path.exists():
             part = [compared(problem, method, seed) for seed in range(first, first + PART)]
             np.save(path, part)
         parts.append(np.load(path))

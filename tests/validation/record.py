@@ -6,6 +6,7 @@ that a run that was stopped goes on where it was. VALIDATE=again runs it anyway.
 
 import contextlib
 import datetime
+import fcntl
 import functools
 import hashlib
 import json
@@ -34,6 +35,11 @@ def digest() -> str:
     return found.hexdigest()[:12]
 
 
+def again() -> bool:
+    """Say whether checks are asked for whose row stands."""
+    return os.environ.get("VALIDATE") == "again"
+
+
 def rows() -> list[dict[str, Any]]:
     """Return all rows, oldest first."""
     return [json.loads(line) for line in FILE.read_text().splitlines()] if FILE.exists() else []
@@ -48,9 +54,8 @@ def newest() -> dict[tuple[str, str], dict[str, Any]]:
 def recorded(goal: str, case: str) -> Iterator[dict[str, Any]]:
     """Yield a dict for the figures of one check; add them with their outcome to the record."""
     stands = newest().get((goal, case))
-    if stands and stands["passed"] and stands["source"] == digest():
-        if os.environ.get("VALIDATE") != "again":
-            pytest.skip(f"{goal} of {case} stands since {stands['date']}; VALIDATE=again runs it.")
+    if stands and stands["passed"] and stands["source"] == digest() and not again():
+        pytest.skip(f"{goal} of {case} stands since {stands['date']}; VALIDATE=again runs it.")
     figures: dict[str, Any] = {}
     began, passed = time.perf_counter(), False
     try:
@@ -74,10 +79,11 @@ def add(goal: str, case: str, figures: dict[str, Any], passed: bool) -> None:
         "source": digest(),
     }
     with FILE.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         file.write(json.dumps(row) + "\n")
-    page = PAGE.read_text()
-    before, after = page.split(TABLE[0])[0], page.split(TABLE[1])[1]
-    PAGE.write_text(before + TABLE[0] + table() + TABLE[1] + after)
+        file.flush()
+        before, rest = PAGE.read_text().split(TABLE[0])
+        PAGE.write_text(before + TABLE[0] + table() + TABLE[1] + rest.split(TABLE[1])[1])
 
 
 def table() -> str:
