@@ -5,6 +5,7 @@ targets are drawn by NumPy, apart from the library's own priors and likelihoods.
 """
 
 import hashlib
+import os
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,7 @@ from posterium.model.subset import blank
 from posterium.numerics import trees
 from posterium.posterior.posterior import Draw, Mixture
 
-SIMULATIONS, PART = 1000, 50
+SIMULATIONS, PART = int(os.environ.get("SIMULATIONS", "1000")), 50
 DRAWS = 255
 WEIGHTS = slice(4, 7)
 """Which of the quantities asked for are the weights of a linear model."""

@@ -7,7 +7,7 @@ import pytest
 from tests.methods import test_vi
 from tests.model import test_model
 from tests.validation import calibration
-from tests.validation.problems import DRAWS, KNOWN_NOISE, compared
+from tests.validation.problems import DRAWS, KNOWN_NOISE, SIMULATIONS, compared
 from tests.validation.record import recorded
 
 from posterium import Exact, Normal
@@ -16,7 +16,6 @@ from posterium.model import model
 from posterium.numerics import regression
 from posterium.phases import bound
 
-SIMULATIONS = 1000
 MOMENTS = {
     "sd x 0.9": lambda mean, factor: (mean, 0.9 * factor),
     "sd x 0.8": lambda mean, factor: (mean, 0.8 * factor),

@@ -77,7 +77,7 @@ APPROXIMATE = {
 
 def check_uniform(goal: str, name: str, problem: Problem, method: Any) -> np.ndarray:
     """Record how uniform the ranks of a case are; return them."""
-    with recorded(goal, name) as figures:
+    with recorded(goal, name, SIMULATIONS) as figures:
         ranks, ess = kept(problem, method)
         found = calibration.uniformity(ranks, DRAWS)
         figures |= {"N": len(ranks)} | calibration.worst(found) | {"ESS": float(ess.min())}
@@ -90,7 +90,7 @@ def check_uniform(goal: str, name: str, problem: Problem, method: Any) -> np.nda
 @pytest.mark.parametrize("name", LINEAR)
 def test_the_ranks_of_an_exact_method_are_uniform_and_its_intervals_cover(name):
     ranks = check_uniform("S1", name, *LINEAR[name])
-    with recorded("S11", name) as figures:
+    with recorded("S11", name, SIMULATIONS) as figures:
         covered = calibration.coverage(ranks, DRAWS, COVERAGE)
         figures |= {"N": len(ranks), "least": float(covered.min()), "most": float(covered.max())}
         assert (np.abs(covered - COVERAGE) < COVERAGE_SLACK).all()
@@ -106,7 +106,7 @@ def test_the_ranks_of_nuts_are_uniform_on_models_that_are_not_linear(name):
 @pytest.mark.parametrize("name", APPROXIMATE)
 def test_an_approximation_misses_in_the_known_direction(name):
     """Mean-field draws of correlated weights are too narrow, as are those of the others at 0.5."""
-    with recorded("S3", name) as figures:
+    with recorded("S3", name, SIMULATIONS) as figures:
         ranks, _ = kept(*APPROXIMATE[name])
         found = calibration.uniformity(ranks, DRAWS)
         curve = [calibration.coverage(ranks, DRAWS, level).mean() for level in calibration.LEVELS]
