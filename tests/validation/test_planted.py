@@ -42,10 +42,10 @@ def found_by_simulation(defect):
         assert not calibration.is_uniform(found)
 
 
-def found_by(defect, goal, check):
+def found_by(defect, answer, check):
     """Record that an exact check of the suite fails."""
     with recorded("S4", defect) as figures:
-        figures["found by"] = goal
+        figures["found by"] = answer
         with pytest.raises(AssertionError):
             check()
 
@@ -81,7 +81,7 @@ def test_twice_the_divergence_from_the_prior(afresh, monkeypatch):
     honest = bound.closed_kl
     monkeypatch.setattr(bound, "closed_kl", lambda q, model: 2 * honest(q, model))
     check = test_vi.test_the_bound_never_exceeds_the_log_evidence_and_a_full_covariance_reaches_it
-    found_by("KL x 2", "E8", check)
+    found_by("KL x 2", "evidence and covariance of full-rank VI", check)
 
 
 @pytest.mark.slow
@@ -94,4 +94,4 @@ def test_a_likelihood_of_the_batch_alone(afresh, monkeypatch):
     monkeypatch.setattr(model, "scaled_sum", planted)
     weights = test_model.MODEL.network.init(test_model.KEY, test_model.X)
     check = test_model.test_so_is_the_gradient_with_a_short_last_batch
-    found_by("likelihood x batch/N", "E10", lambda: check(weights))
+    found_by("likelihood x batch/N", "gradients over a partition", lambda: check(weights))
