@@ -16,7 +16,6 @@ from tests.validation.problems import (
     NETWORK,
     SIMULATIONS,
     UNDER_DROPOUT,
-    WEIGHTS,
     Problem,
     kept,
 )
@@ -38,6 +37,8 @@ from posterium import (
 )
 
 LEAST_ESS = 200
+CORRELATED = slice(5, 7)
+"""Which of what is asked of a linear model are its correlated weights."""
 COVERAGE = 0.9
 COVERAGE_SLACK = 4 * np.sqrt(COVERAGE * (1 - COVERAGE) / SIMULATIONS)
 
@@ -105,12 +106,12 @@ def test_the_ranks_of_nuts_are_uniform_on_models_that_are_not_linear(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", APPROXIMATE)
 def test_an_approximation_misses_in_the_known_direction(name):
-    """Mean-field draws of correlated weights are too narrow, as are those of the others at 0.5."""
+    """All draw too narrowly; by mean-field Gaussians, correlated weights at least."""
     with recorded("S3", name, SIMULATIONS) as figures:
         ranks, _ = kept(*APPROXIMATE[name])
         found = calibration.uniformity(ranks, DRAWS)
         curve = [calibration.coverage(ranks, DRAWS, level).mean() for level in calibration.LEVELS]
         figures |= {"N": len(ranks)} | calibration.worst(found)
         figures["coverage at 10 to 90 %"] = [round(100 * float(share)) for share in curve]
-        asked_for = WEIGHTS if name == "mean-field VI" else slice(None)
-        assert (found["square_errors"][asked_for] > calibration.MOST_ERRORS).all()
+        narrow = slice(None) if name != "mean-field VI" else CORRELATED
+        assert (found["square_errors"][narrow] > calibration.MOST_ERRORS).all(), found
