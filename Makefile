@@ -1,6 +1,7 @@
 # make demo         fit a bundled table and write demo/, in an environment of its own (.venv)
 # make test         style, types and the quick tests, in an environment per Python version
-# make test-slow    the tests left out of `make test` and `make test-torch`
+# make test-slow    the tests left out of `make test` and `make test-torch`; with VALIDATE=again also
+#                   the checks of docs/validation.md that passed on the same source
 # make test-torch   the tests of networks of PyTorch, in an environment of its own
 # make bench        posterium against hand-written JAX
 # make docs         the documentation, executed, into docs/_build/html (environment .venv-docs)

@@ -1,8 +1,5 @@
 """HMC and NUTS: exact identities of the integrator, closed-form posteriors, planted traps."""
 
-import json
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -11,14 +8,10 @@ from tests.methods.planted import KINDS, planted
 
 from posterium import (
     MLP,
-    Bernoulli,
     ByPath,
     Ensemble,
     Flat,
-    Functions,
     Gaussian,
-    HalfCauchy,
-    HalfNormal,
     Linear,
     Model,
     Normal,
@@ -42,7 +35,6 @@ from posterium.numerics.mcmc.base import Pace
 from posterium.posterior.posterior import Mixture, Point
 
 SHORT = NUTS(warmup=300, draws=1000)
-REFERENCES = Path(__file__).resolve().parents[3] / "shared" / "data" / "posteriordb"
 
 
 # The integrator
@@ -173,96 +165,6 @@ def test_a_saved_sample_predicts_the_same_bits(tmp_path):
     x = np.array([[0.0, 1.0], [2.0, -1.0]])
     one, two = (predict(jax.random.key(0), f, x) for f in (found, load(tmp_path / "m.posterium")))
     assert np.array_equal(one.mean, two.mean)
-
-
-@struct
-class FlatScale:
-    """An improper prior of a scale: density 1."""
-
-    def log_prob(self, value):
-        return jnp.zeros_like(value)
-
-
-def reference(name: str):
-    """Return a stored posterior's model, data, factors on its columns, means and covariance."""
-    path = REFERENCES / f"{name}.json"
-    if not path.exists():
-        pytest.skip("the reference posteriors are not here (../shared/data/posteriordb)")
-    stored = json.loads(path.read_text())
-    names = [c for c in stored["columns"] if c != stored["target"]]
-    x = np.column_stack([stored["data"][c] for c in names])
-    y = np.array(stored["data"][stored["target"]])
-    if name.startswith("wells"):
-        x = np.column_stack([np.ones(len(x)), x])
-    mean = np.array([p["quadrature_mean"] for p in stored["parameters"]])
-    return x, y, mean, np.array(stored["quadrature_covariance"])
-
-
-def coefficients(key, x):
-    return {"w": jnp.zeros((x.shape[1], 1), x.dtype)}
-
-
-def product(params, x):
-    return x @ params["w"]
-
-
-CASES = {
-    "sblrc-blr": (Normal(0.01, scaling="none"), HalfNormal(10.0)),
-    "kidiq-kidscore_interaction": (Flat(), HalfCauchy(2.5)),
-    "mesquite-logmesquite_logvas": (Flat(), FlatScale()),
-    "wells_data-wells_dist": (Flat(), None),
-}
-
-
-def reference_draws(name: str, method):
-    """Return draws (c, s, p) of a stored posterior in its own units, and its moments.
-
-    Columns of flat priors are made orthonormal first, which changes no posterior.
-    """
-    x, y, mean, covariance = reference(name)
-    prior, scale = CASES[name]
-    back = np.eye(x.shape[1])
-    if isinstance(prior, Flat):
-        back = np.linalg.inv(np.linalg.qr(x)[1]) * np.sqrt(len(x))
-    start = 1.0 if name == "sblrc-blr" else float(np.std(y))
-    likelihood = Bernoulli() if scale is None else Gaussian(learn(start, prior=scale))
-    data = as_data(x @ back, y.astype(int) if scale is None else y)
-    model = Model(Functions(coefficients, product), prior, likelihood)
-    found = fit(jax.random.key(3), model, data, method)
-    draws = found.posterior.draws.weights.params["w"][..., 0] @ back.T
-    if scale is not None:
-        draws = np.concatenate([draws, np.exp(found.posterior.draws.raws[0])[..., None]], axis=2)
-    return found, draws, mean, covariance
-
-
-def assert_reference(draws: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> None:
-    sd = np.sqrt(np.diagonal(covariance))
-    error = draws.mean(axis=(0, 1)) - mean
-    assert np.abs(error / mixing.mcse(draws)).max() < 4
-    assert np.abs(error / sd).max() < 0.1
-    ratio = draws.std(axis=(0, 1), ddof=1) / sd
-    assert 0.95 <= ratio.min()
-    assert ratio.max() <= 1.05
-
-
-@pytest.mark.slow
-def test_the_correlated_reference_posterior_with_sampled_noise_is_met():
-    method = NUTS(warmup=500, draws=1000, mass="dense", start="network")
-    found, draws, mean, covariance = reference_draws("sblrc-blr", method)
-    assert found.verdict.status == "ok", str(found.verdict)
-    assert_reference(draws, mean, covariance)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("sampler", [NUTS, HMC])
-def test_reference_posteriors_are_met(name, sampler):
-    method = sampler(warmup=1000, draws=2500, mass="dense", start="network")
-    found, draws, mean, covariance = reference_draws(name, method)
-    assert not found.info["sampling"]["diverging"].any()
-    assert mixing.rhat(draws).max() <= 1.01
-    assert np.minimum(mixing.ess_bulk(draws), mixing.ess_tail(draws)).min() >= 2000
-    assert_reference(draws, mean, covariance)
 
 
 # Traps

@@ -1,0 +1,108 @@
+"""The record of the validation: one row a run, in docs/validation.jsonl, shown in its page.
+
+A row that passed stands as long as the package's source stays as it was: its test is skipped, so
+that a run that was stopped goes on where it was. VALIDATE=again runs it anyway.
+"""
+
+import contextlib
+import datetime
+import fcntl
+import functools
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import posterium
+
+ROOT = Path(__file__).parents[2]
+FILE, PAGE = ROOT / "docs" / "validation.jsonl", ROOT / "docs" / "validation.md"
+TABLE = ("<!-- rows -->\n", "<!-- end of rows -->\n")
+HEAD = "| id | case | passed | figures | date | version | source |\n" + "| --- " * 7 + "|\n"
+
+
+@functools.cache
+def digest() -> str:
+    """Return a digest of the package's source."""
+    package, found = Path(posterium.__file__).parent, hashlib.sha256()
+    for path in sorted(package.rglob("*.py")):
+        found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    return found.hexdigest()[:12]
+
+
+def again() -> bool:
+    """Say whether checks are asked for whose row stands."""
+    return os.environ.get("VALIDATE") == "again"
+
+
+def rows() -> list[dict[str, Any]]:
+    """Return all rows, oldest first."""
+    return [json.loads(line) for line in FILE.read_text().splitlines()] if FILE.exists() else []
+
+
+def newest() -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the last row of each id and case."""
+    return {(row["id"], row["case"]): row for row in rows()}
+
+
+@contextlib.contextmanager
+def recorded(goal: str, case: str, least: int = 0) -> Iterator[dict[str, Any]]:
+    """Yield a dict for the figures of one check; add them with their outcome to the record.
+
+    A row of fewer than the least simulations N does not stand.
+    """
+    row = newest().get((goal, case))
+    stands = row and row["passed"] and row["source"] == digest()
+    if stands and row["figures"].get("N", least) >= least and not again():
+        pytest.skip(f"{goal} of {case} stands since {row['date']}; VALIDATE=again runs it.")
+    figures: dict[str, Any] = {}
+    began, passed = time.perf_counter(), False
+    try:
+        yield figures
+        passed = True
+    finally:
+        if figures:
+            figures["seconds"] = round(time.perf_counter() - began)
+            add(goal, case, figures, passed)
+
+
+def add(goal: str, case: str, figures: dict[str, Any], passed: bool) -> None:
+    """Append a row, and bring the page up to date."""
+    row = {
+        "id": goal,
+        "case": case,
+        "passed": passed,
+        "figures": figures,
+        "date": datetime.date.today().isoformat(),
+        "version": posterium.__version__,
+        "source": digest(),
+    }
+    with FILE.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.write(json.dumps(row) + "\n")
+        file.flush()
+        before, rest = PAGE.read_text().split(TABLE[0])
+        PAGE.write_text(before + TABLE[0] + table() + TABLE[1] + rest.split(TABLE[1])[1])
+
+
+def table() -> str:
+    """Return the newest row of each id and case as a table of Markdown."""
+    lines = (
+        f"| {row['id']} | {row['case']} | {'yes' if row['passed'] else '**no**'} | "
+        f"{', '.join(f'{name} {shown(value)}' for name, value in row['figures'].items())} | "
+        f"{row['date']} | {row['version']} | `{row['source']}` |\n"
+        for _, row in sorted(newest().items(), key=lambda item: (int(item[0][0][1:]), item[0][1]))
+    )
+    return HEAD + "".join(lines)
+
+
+def shown(value: Any) -> str:
+    """Return a figure with three digits, or a list of them."""
+    if isinstance(value, list):
+        return " ".join(map(shown, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
