@@ -31,7 +31,7 @@ LONGEST = 1000
 BEGIN = 0.1
 """First step size and length: small, since dual averaging begins with a bold move upwards."""
 
-CLIMBER = optax.adam(0.25, b1=0.0, b2=0.95)
+CLIMBER: Any = optax.adam(0.25, b1=0.0, b2=0.95)
 """What climbs the criterion in the log of the length, whose average it moves ever less."""
 
 LONGEST_MOVE = 0.35
@@ -182,7 +182,6 @@ class CrossChain(Adaptation):
         rate = jnp.where(info["diverging"], 0, info["acceptance_rate"])
         averaging = strong(self._averaging()[1](state.averaging, 1 / jnp.mean(1 / rate)))
         slope = -length_slope(state.pace, chains, rate)
-        by: Any
         by, climber = CLIMBER.update(jnp.where(jnp.isfinite(slope), slope, 0), state.climber)
         by = jnp.clip(by, -LONGEST_MOVE, LONGEST_MOVE)
         weight = state.taken**-0.5
