@@ -182,9 +182,9 @@ class CrossChain(Adaptation):
         rate = jnp.where(info["diverging"], 0, info["acceptance_rate"])
         averaging = strong(self._averaging()[1](state.averaging, 1 / jnp.mean(1 / rate)))
         slope = -length_slope(state.pace, chains, rate)
-        by: Any
-        by, climber = CLIMBER.update(jnp.where(jnp.isfinite(slope), slope, 0), state.climber)
-        by = jnp.clip(by, -LONGEST_MOVE, LONGEST_MOVE)
+        move: Any
+        move, climber = CLIMBER.update(jnp.where(jnp.isfinite(slope), slope, 0), state.climber)
+        by = jnp.clip(move, -LONGEST_MOVE, LONGEST_MOVE)
         weight = state.taken**-0.5
         reached = jnp.log(state.pace.length) + by
         log_length = (1 - weight) * state.log_length + weight * reached
