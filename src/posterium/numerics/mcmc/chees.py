@@ -182,9 +182,9 @@ class CrossChain(Adaptation):
         rate = jnp.where(info["diverging"], 0, info["acceptance_rate"])
         averaging = strong(self._averaging()[1](state.averaging, 1 / jnp.mean(1 / rate)))
         slope = -length_slope(state.pace, chains, rate)
-        move: Any
-        move, climber = CLIMBER.update(jnp.where(jnp.isfinite(slope), slope, 0), state.climber)
-        by = jnp.clip(move, -LONGEST_MOVE, LONGEST_MOVE)
+        slope = jnp.where(jnp.isfinite(slope), slope, 0)
+        climbed: Any = CLIMBER.update(slope, state.climber)
+        by, climber = jnp.clip(climbed[0], -LONGEST_MOVE, LONGEST_MOVE), climbed[1]
         weight = state.taken**-0.5
         reached = jnp.log(state.pace.length) + by
         log_length = (1 - weight) * state.log_length + weight * reached
