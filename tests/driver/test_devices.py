@@ -24,7 +24,6 @@ method = {
     "ensemble": Ensemble(MAP(steps=40, batch_size=8, validation=0.2), count),
     "nuts": NUTS(warmup=100, draws=50, chains=count, modes=0),
     "ensemble of nuts": Ensemble(NUTS(warmup=50, draws=20, chains=count, modes=0), 3),
-    "low rank": NUTS(warmup=150, draws=20, chains=count, modes=0, mass="low_rank"),
     "chees": ChEES(warmup=100, draws=50, chains=count),
 }[sys.argv[1]]
 found = fit(jax.random.key(0), model, data, method, precision="float64")
@@ -56,7 +55,6 @@ def answers(devices, method, count):
         ("nuts", 8),
         ("nuts", 6),
         ("nuts", 5),
-        ("low rank", 8),
         ("chees", 16),
         ("chees", 6),
     ],
