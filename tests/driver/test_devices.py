@@ -14,7 +14,7 @@ JOB = """
 import json, sys
 import jax, numpy as np
 from posterium import (
-    MAP, MLP, NUTS, ChEES, Ensemble, Gaussian, Model, Normal, StartFrom, as_data, fit, predict
+    MAP, MLP, NUTS, ChEES, Ensemble, Gaussian, Model, Normal, as_data, fit, predict
 )
 x = np.linspace(-1, 1, 20)[:, None]
 data = as_data(x, np.sin(3 * x))
@@ -24,9 +24,6 @@ method = {
     "ensemble": Ensemble(MAP(steps=40, batch_size=8, validation=0.2), count),
     "nuts": NUTS(warmup=100, draws=50, chains=count, modes=0),
     "ensemble of nuts": Ensemble(NUTS(warmup=50, draws=20, chains=count, modes=0), 3),
-    "low rank": StartFrom(
-        NUTS(warmup=200, draws=20, chains=count, mass="low_rank"), Ensemble(MAP(steps=40), 2)
-    ),
     "chees": ChEES(warmup=100, draws=50, chains=count),
 }[sys.argv[1]]
 found = fit(jax.random.key(0), model, data, method, precision="float64")
@@ -58,7 +55,6 @@ def answers(devices, method, count):
         ("nuts", 8),
         ("nuts", 6),
         ("nuts", 5),
-        ("low rank", 8),
         ("chees", 16),
         ("chees", 6),
     ],

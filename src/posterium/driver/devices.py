@@ -19,8 +19,8 @@ def use_cpu_devices(count: int | None = None) -> None:
     """Let JAX see the CPU as several devices, over which chains and members are spread.
 
     They share the machine's cores: as many devices as cores keep all of them busy, where the chains
-    of a sampler would otherwise run one after another. Draws are the same, whatever the number. It
-    must be called before anything is computed.
+    of a sampler would otherwise run one after another. With a diagonal mass draws are the same,
+    whatever the number. It must be called before anything is computed.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ LONGEST = 1000
 BEGIN = 0.1
 """First step size and length: small, since dual averaging begins with a bold move upwards."""
 
-CLIMBER: Any = optax.adam(0.25, b1=0.0, b2=0.95)
+CLIMBER = optax.adam(0.25, b1=0.0, b2=0.95)
 """What climbs the criterion in the log of the length, whose average it moves ever less."""
 
 LONGEST_MOVE = 0.35
@@ -182,8 +182,9 @@ class CrossChain(Adaptation):
         rate = jnp.where(info["diverging"], 0, info["acceptance_rate"])
         averaging = strong(self._averaging()[1](state.averaging, 1 / jnp.mean(1 / rate)))
         slope = -length_slope(state.pace, chains, rate)
-        by, climber = CLIMBER.update(jnp.where(jnp.isfinite(slope), slope, 0), state.climber)
-        by = jnp.clip(by, -LONGEST_MOVE, LONGEST_MOVE)
+        slope = jnp.where(jnp.isfinite(slope), slope, 0)
+        climbed: Any = CLIMBER.update(slope, state.climber)
+        by, climber = jnp.clip(climbed[0], -LONGEST_MOVE, LONGEST_MOVE), climbed[1]
         weight = state.taken**-0.5
         reached = jnp.log(state.pace.length) + by
         log_length = (1 - weight) * state.log_length + weight * reached
