@@ -14,7 +14,7 @@ from posterium.model.priors.base import ZERO, Independent, Layout
 
 @struct
 class LaplacePrior(Independent):
-    """Independent double-exponential weights, p(w) = exp(-|w| / scale) / (2 scale).
+    """Independent double-exponential weights, ``p(w) = exp(-|w| / scale) / (2 scale)``.
 
     Its mode has weights at exactly 0 (the lasso; Williams 1995), its tails fall exponentially. The
     sd is sqrt(2) scale. It has no curvature: a Gaussian at the mode refuses it.
@@ -46,7 +46,7 @@ class LaplacePrior(Independent):
 class StudentTPrior(Independent):
     """Independent Student-t weights: normal ones, each with a variance of its own.
 
-    Tails fall like a power, |w|^-(df + 1); `df` = 1 is the Cauchy distribution. The sd is
+    Tails fall like a power, ``|w|^-(df + 1)``; `df` = 1 is the Cauchy distribution. The sd is
     scale sqrt(df / (df - 2)). The density is not log-concave: beyond scale sqrt(df) its curvature
     is negative, which Laplace with structure ``"full"`` or ``"diagonal"`` takes as it is, and fails
     where the posterior's is.
