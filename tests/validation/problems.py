@@ -6,7 +6,7 @@ targets are drawn by NumPy, apart from the library's own priors and likelihoods.
 
 import hashlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,8 +38,6 @@ from posterium.posterior.posterior import Draw, Mixture
 
 SIMULATIONS, PART = int(os.environ.get("SIMULATIONS", "1000")), 50
 DRAWS = 255
-WEIGHTS = slice(4, 7)
-"""Which of the quantities asked for are the weights of a linear model."""
 NOISE_SPREAD = 0.5
 PROBES = np.array([[-1.0, 1.0], [0.5, 0.0], [2.0, 1.0]])
 
@@ -91,11 +89,6 @@ LOGISTIC = linear(Bernoulli(), rows=20)
 NETWORK = Problem(
     Model(MLP(hidden=(2,), activation="tanh"), Normal(1.0, "none"), Gaussian(0.5)),
     inputs(12),
-    by_weight=False,
-)
-UNDER_DROPOUT = replace(
-    KNOWN_NOISE,
-    model=replace(KNOWN_NOISE.model, network=MLP(hidden=(), input_dropout=0.1)),
     by_weight=False,
 )
 
