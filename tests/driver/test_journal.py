@@ -1,5 +1,6 @@
 """What a journal writes, and when it stops to."""
 
+import jax
 import numpy as np
 
 from posterium.driver.journal import Journal
@@ -51,3 +52,16 @@ def test_what_a_file_holds_is_not_in_memory_until_it_is_asked_for(tmp_path, monk
             advance(journal, chapter, objective)
             assert chapter.records == []
         np.testing.assert_array_equal(journal.joined(chapter)[0]["objective"], [3.0, 2.0, 1.0])
+
+
+def test_a_random_key_in_a_state_comes_back_as_it_was(tmp_path):
+    key, (_, start, model) = jax.random.key(7, impl="rbg"), position(0)
+    with Journal(str(tmp_path / "c"), {}, "float32") as journal:
+        chapter = journal.chapter(0, template(), (None, start, model))
+        chapter.position = (key, start, model)
+        journal.save(chapter)
+    with Journal(str(tmp_path / "c"), {}, "float32") as journal:
+        shapes = (jax.eval_shape(lambda: key), start, model)
+        found, *_ = journal.chapter(0, template(), shapes).position
+    assert jax.random.key_impl(found) == jax.random.key_impl(key)
+    np.testing.assert_array_equal(jax.random.key_data(found), jax.random.key_data(key))

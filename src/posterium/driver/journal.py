@@ -192,9 +192,16 @@ def _fill(template: Any, arrays: dict[str, np.ndarray]) -> Any:
     leaves, structure = jax.tree.flatten(template)
     found = [arrays[f"{i:05d}"] for i in range(len(leaves))]
     keyed = [
-        jax.random.wrap_key_data(jnp.asarray(array), impl=jax.random.key_impl(leaf))
+        jax.random.wrap_key_data(jnp.asarray(array), impl=_implementation(leaf))
         if trees.is_key(leaf)
         else array
         for leaf, array in zip(leaves, found, strict=True)
     ]
     return jax.tree.unflatten(structure, keyed)
+
+
+def _implementation(key: Any) -> Any:
+    """Return the implementation of a random key, or of the shape of one."""
+    found = []
+    jax.eval_shape(lambda key: found.append(jax.random.key_impl(key)), key)
+    return found[0]
