@@ -11,7 +11,7 @@ import pytest
 from tests.contracts.cases import DATA, KEY, LINEAR, METHODS
 from tests.driver.job import ROOT, environment
 from tests.methods.test_exact import problem, relative
-from tests.methods.test_hmc import CASES, product, reference
+from tests.validation.test_reference_posteriors import CASES, product, reference
 
 from posterium import (
     Bernoulli,

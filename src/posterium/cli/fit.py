@@ -10,6 +10,7 @@ from posterium.cli import files, options, results
 from posterium.cli.messages import note
 from posterium.cli.request import Request, checked
 from posterium.cli.table import Training, training
+from posterium.combinators.catalogue import ENTRIES
 from posterium.driver.cache import enable_compilation_cache
 from posterium.driver.devices import use_all_cores
 from posterium.posterior.fit import Verdict
@@ -22,7 +23,9 @@ from posterium.tables.write import write_table
 
 def run(data: str, *, strict: bool, **asked: Any) -> int:
     """Run the command; return its exit status."""
-    use_all_cores()
+    entry = ENTRIES.get(asked["method"])
+    if entry is not None and entry.sampled:
+        use_all_cores()
     request = checked(data, **asked)
     if request.report is not None:
         _report().check_installed()
