@@ -72,13 +72,16 @@ def product(params, x):
 def draws_of(name: str, method):
     """Return a fit, draws (c, s, p) in the units of the stored posterior, and its moments.
 
-    Columns of flat priors are made orthonormal first, which changes no posterior.
+    Columns are brought to one scale first, and those of flat priors made orthonormal, which changes
+    no posterior.
     """
     x, y, mean, covariance = reference(name)
     prior, scale = CASES[name]
-    back = np.eye(x.shape[1])
     if isinstance(prior, Flat):
         back = np.linalg.inv(np.linalg.qr(x)[1]) * np.sqrt(len(x))
+    else:
+        back = np.diag(np.mean(x**2, axis=0) ** -0.5)
+        prior = Normal({"w": prior.precision * np.diagonal(back)[:, None] ** 2}, scaling="none")
     start = 1.0 if name == "sblrc-blr" else float(np.std(y))
     likelihood = Bernoulli() if scale is None else Gaussian(learn(start, prior=scale))
     data = as_data(x @ back, y.astype(int) if scale is None else y)
