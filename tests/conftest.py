@@ -11,7 +11,6 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 
 import hypothesis
 import jax
-import pytest
 
 # A shell's background job ignores interrupts, and so would every process that a test starts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -23,11 +22,3 @@ hypothesis.settings.register_profile(
     "fixed", deadline=None, derandomize=True, database=None, max_examples=50
 )
 hypothesis.settings.load_profile("fixed")
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Give all tests of a file that caches fits to one process, which makes each fit once."""
-    for item in items:
-        if any(hasattr(value, "cache_info") for value in vars(item.module).values()):
-            item.add_marker(pytest.mark.xdist_group(item.module.__name__))

@@ -86,9 +86,8 @@ def test_a_hyper_prior_has_its_part_in_the_balance():
     assert np.abs(raws(found) - raws(newton)).max() < 1e-6
 
 
-@pytest.mark.parametrize(
-    "likelihood", [NOISES, pytest.param(HeteroscedasticGaussian(), marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("likelihood", [NOISES, HeteroscedasticGaussian()])
 def test_the_fixed_point_and_newton_end_together(likelihood):
     """A precision a layer, another for the last biases, and a noise sd an output."""
     model = Model(MLP(likelihood.outputs(2), (3,), "tanh"), Normal(BY_LAYER), likelihood)

@@ -26,7 +26,11 @@ ROOT = Path(__file__).parents[2]
 ANSWER = jax.random.key(2)
 TWICE = ("exact", "evidence", "vi full", "laplace")
 """Run as an ensemble of two as well: one of each kind, for time."""
-every = pytest.mark.parametrize("name", METHODS)
+LONG = {"adjusted mclmc", "chees", "mclmc", "parallel tempering"}
+"""Left to the slow tests: samplers as `nuts` and `hmc` are, which stay."""
+every = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] if n in LONG else []) for n in METHODS]
+)
 
 
 @functools.cache
@@ -144,10 +148,12 @@ np.savez(folder / "answers.npz", **{p.stem: answer(load(p)) for p in folder.glob
 
 
 @pytest.fixture(scope="module")
-def answers_elsewhere(tmp_path_factory):
-    """Return the answers of all saved fits, loaded in a fresh process."""
+def answers_elsewhere(request, tmp_path_factory):
+    """Return the answers of the saved fits that are asked for, loaded in a fresh process."""
     folder = tmp_path_factory.mktemp("saved")
-    for name in METHODS:
+    asked = {item.callspec.params["name"] for item in request.session.items
+             if "answers_elsewhere" in getattr(item, "fixturenames", ())}  # fmt: skip
+    for name in asked:
         save(fitted(name), folder / f"{name}.posterium")
     run = [sys.executable, "-c", SCRIPT, str(folder)]
     subprocess.run(run, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=True, timeout=300)

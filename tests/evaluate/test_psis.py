@@ -20,6 +20,7 @@ def test_the_shape_of_generalised_pareto_draws_is_recovered(k):
     assert abs(found - leaning) < 4 * (1 + abs(k)) / np.sqrt(4000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [0.3, 1.0, 4.0])
 def test_k_hat_is_blackjaxs(scale):
     log_weights = jnp.asarray(scale * np.random.default_rng(2).normal(size=2500), jnp.float32)

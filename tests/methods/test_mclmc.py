@@ -66,6 +66,7 @@ def test_adjusted_draws_have_the_moments_of_an_ill_conditioned_gaussian():
     assert np.abs(accepted - 0.9).max() < 0.05
 
 
+@pytest.mark.slow
 def test_the_bias_of_unadjusted_draws_is_small():
     """Variances are off by less than 4 % beyond their Monte Carlo error, means by none."""
     z, found = whitened(MCLMC(warmup=2000, draws=1000, thin=20))
@@ -76,6 +77,7 @@ def test_the_bias_of_unadjusted_draws_is_small():
     assert found.info["sampling"]["energy_variance"].mean() < 1e-3
 
 
+@pytest.mark.slow
 def test_chains_begin_at_the_members_and_no_first_step_leads_them_away():
     x = np.linspace(-2, 2, 30)[:, None]
     model = Model(MLP(hidden=(4,)), Normal(), Gaussian(learn(0.3, prior=HalfNormal(1.0))))

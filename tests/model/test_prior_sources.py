@@ -84,6 +84,7 @@ def test_an_object_of_ones_own_is_the_prior_of_each_weight_and_is_given_again(tm
     assert isinstance(again.model.prior, EachWeight)
 
 
+@pytest.mark.slow
 def test_numpyros_distributions_are_priors_of_each_weight(tmp_path):
     distributions = pytest.importorskip("numpyro.distributions")
     given = distributions.StudentT(4.0, 0.0, 0.5)

@@ -74,6 +74,7 @@ def moments_on(grid, log_density):
     return mean, np.sqrt(mass @ (grid - mean) ** 2)
 
 
+@pytest.mark.slow
 def test_the_mode_under_each_prior_is_that_of_its_density():
     found = ps.fit(KEY, ALL, DATA, ps.MAP(steps=2000, learning_rate=0.02), precision="float64")
     for name, (_, law) in EACH.items():

@@ -44,6 +44,7 @@ def log_evidence():
     return -0.5 * (Y @ np.linalg.solve(covariance, Y) + spread)
 
 
+@pytest.mark.slow
 def test_weights_of_the_exact_posterior_are_the_evidence_each():
     found = assessed(0.0)
     assert found["importance"][0] == pytest.approx(log_evidence(), abs=1e-10)

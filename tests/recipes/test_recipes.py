@@ -11,10 +11,10 @@ from posterium.recipes import r0_map, r1_blr, r1_predictive, runner
 
 IDS = [id for id, _ in recipes.names()]
 LONG = {
-    "R0.laplace", "R0.mcdropout", "R0.vi-mlp", "R1.more.alpha", "R1.more.ensembles",
+    "R0.laplace", "R0.mcdropout", "R0.vi-mlp", "R1.bbvi", "R1.more.alpha", "R1.more.ensembles",
     "R1.more.laplace", "R1.more.pbp", "R1.multimodal", "R1.nuts", "R1.relu4", "R2.anneal",
-    "R2.het", "R2.hom", "R2.mcmc", "R2.mle", "R2.svi", "R2.uncertainty", "R3.advi", "R3.draws",
-    "R3.nuts", "R3.priors", "R4.bands", "R4.bbb",
+    "R2.het", "R2.hom", "R2.map", "R2.mcmc", "R2.mle", "R2.svi", "R2.uncertainty", "R3.advi",
+    "R3.draws", "R3.nuts", "R3.priors", "R3.swap", "R4.bands", "R4.bbb",
 }  # fmt: skip
 WITH_FULL_LENGTH = {
     "R0.vi-mlp": {"accuracy_is_1", "nll_at_most_0.008"},

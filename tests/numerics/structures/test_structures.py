@@ -157,6 +157,7 @@ def test_a_kronecker_covariance_is_the_inverse_of_its_precision_in_every_operati
     np.testing.assert_allclose(KRONECKER.diagonal(kept, FACTOR), np.diag(expected) - TAU)
 
 
+@pytest.mark.slow
 def test_a_kronecker_log_determinant_moves_with_factors_and_precisions_of_kernel_and_bias():
     kept = ready(KRONECKER)
 
@@ -184,6 +185,7 @@ def test_one_group_needs_no_other_eigenvalues():
     np.testing.assert_allclose(KRONECKER.log_det(kept, one, TAU), -covariance.log_det(), rtol=1e-10)
 
 
+@pytest.mark.slow
 def test_a_sketch_as_wide_as_the_rank_is_exact_in_every_operation():
     structure = LowRankCurvature(rank=N * K)
     kept = ready(structure)
@@ -270,6 +272,7 @@ def test_an_unknown_way_of_sharing_is_refused():
         KroneckerCurvature("split")
 
 
+@pytest.mark.slow
 def test_fewer_rows_go_through_at_a_time_where_positions_are_many(monkeypatch):
     params = {"bias": RNG.normal(size=K), "kernel": RNG.normal(size=(K, 1, 3))}
     x = X.repeat(2, 1)
