@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.process import told
+from benchmarks.process import in_turns, told
 from benchmarks.vi_job import Clock, Scores, Times, plane, two_class_scores
 
 RATE, HIDDEN, STEPS, LEARNING_RATE, DRAWS = 0.5, 50, 500, 0.01, 500
@@ -155,10 +155,7 @@ def main() -> None:
         return
     if not given.torch:
         parser.error("expected --torch PYTHON, an environment that has PyTorch; got none.")
-    runs: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
-    for number in range(given.rounds):
-        for side in sorted(runs, reverse=bool(number % 2)):
-            runs[side].append(measure(side, given))
+    runs = in_turns(SIDES, given.rounds, lambda side: measure(side, given))
     print(json.dumps(runs), table(runs), sep="\n")
 
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks import laplace_job as job
 from benchmarks.laplace_ours import train
-from benchmarks.process import told
+from benchmarks.process import in_turns, told
 
 
 def side(python: str, name: str, case: str, folder: str, given: argparse.Namespace) -> Any:
@@ -46,11 +46,10 @@ def gap(folder: str) -> float:
 
 def measure(case: str, folder: str, given: argparse.Namespace) -> dict[str, Any]:
     """Run both sides in turns; return their runs and how far their answers are apart."""
-    runs: dict[str, list[Any]] = {"ours": [], "peer": []}
     pythons = {"ours": sys.executable, "peer": given.peer}
-    for number in range(given.rounds):
-        for name in sorted(runs, reverse=bool(number % 2)):
-            runs[name].append(side(pythons[name], name, case, folder, given))
+    runs = in_turns(
+        pythons, given.rounds, lambda name: side(pythons[name], name, case, folder, given)
+    )
     return {"case": case, "runs": runs, "gap": gap(folder)}
 
 

@@ -3,9 +3,9 @@
 Each side is a process of its own, in turns and on the same cores. It samples R3's network by NUTS
 with its own defaults, four chains, once from the start of its interpreter (cold: imports,
 compilation) and then again (warm). Compared is the effective sample size of the worst p(y = 1) of
-300 rows held out, per second of sampling, by one function for all sides. posterium and PyMC sample
-in float64 by default, NumPyro in float32, so posterium does that too. PyMC needs an environment of
-its own:
+300 rows held out, per second of a warm call, by one function for all sides; PyMC's call compiles
+its model each time. posterium and PyMC sample in float64 by default, NumPyro in float32, so
+posterium does that too. PyMC needs an environment of its own:
 
     pip install pymc==5.28.5 scikit-learn
     python -m benchmarks.nuts_moons --pymc PYTHON
@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.process import told
+from benchmarks.process import in_turns, told
 from benchmarks.vi_job import two_class_scores
 from posterium.datasets.reference import scaled_moons
 from posterium.evaluate import mixing
@@ -180,10 +180,8 @@ def main() -> None:
     if given.side:
         tell(given)
         return
-    runs: dict[str, list[dict[str, Any]]] = {s: [] for s in SIDES if s != "pymc" or given.pymc}
-    for number in range(given.rounds):
-        for side in sorted(runs, reverse=bool(number % 2)):
-            runs[side].append(measure(side, given))
+    sides = [side for side in SIDES if side != "pymc" or given.pymc]
+    runs = in_turns(sides, given.rounds, lambda side: measure(side, given))
     print(json.dumps(runs), table(runs), sep="\n")
 
 

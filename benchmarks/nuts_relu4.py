@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.process import told
+from benchmarks.process import in_turns, told
 
 SIDES = ("numpyro", "posterium")
 PRECISION, TRANSITIONS, DEPTH = 0.05, 5000, 12
@@ -128,11 +128,7 @@ def main() -> None:
     if given.side:
         tell(given.side)
         return
-    runs: dict[str, list[dict[str, Any]]] = {side: [] for side in SIDES}
-    for number in range(given.rounds):
-        for side in sorted(SIDES, reverse=bool(number % 2)):
-            runs[side].append(measure(side))
-    print(table(runs))
+    print(table(in_turns(SIDES, given.rounds, measure)))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -31,3 +32,12 @@ def told(python: str, module: str, *given: str, threads: int = 1, **settings: st
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def in_turns(sides: Iterable[str], rounds: int, measure: Callable[[str], Any]) -> dict[str, list]:
+    """Measure all sides in each round, every other time in reverse; return what each round gave."""
+    runs: dict[str, list] = {side: [] for side in sides}
+    for number in range(rounds):
+        for side in sorted(runs, reverse=bool(number % 2)):
+            runs[side].append(measure(side))
+    return runs

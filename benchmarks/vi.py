@@ -18,7 +18,7 @@ import statistics
 import sys
 from typing import Any
 
-from benchmarks.process import told
+from benchmarks.process import in_turns, told
 from benchmarks.vi_job import JOBS
 
 
@@ -35,10 +35,7 @@ def measure(job: str, given: argparse.Namespace) -> dict[str, Any]:
     """Run both sides of a job in turns; return their runs."""
     peer = JOBS[job].peer
     pythons = {"ours": sys.executable, peer: pythons_of(given)[peer]}
-    runs: dict[str, list[Any]] = {name: [] for name in pythons}
-    for number in range(given.rounds):
-        for name in sorted(runs, reverse=bool(number % 2)):
-            runs[name].append(side(pythons[name], name, job, given))
+    runs = in_turns(pythons, given.rounds, lambda name: side(pythons[name], name, job, given))
     return {"job": job, "peer": peer, "share": given.share, "runs": runs}
 
 

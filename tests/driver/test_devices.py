@@ -70,10 +70,8 @@ def test_the_number_of_devices_does_not_change_the_answers(method, count):
 
 @pytest.mark.slow
 def test_chains_of_an_ensemble_stay_on_the_device_of_their_member():
-    found, used = answers(4, "ensemble of nuts", 2)
-    alone, _ = answers(1, "ensemble of nuts", 2)
+    _, used = answers(4, "ensemble of nuts", 2)
     assert used == 3
-    assert len(found) == len(alone)
 
 
 ASK = """

@@ -1,6 +1,6 @@
 """The record of the validation: one row a run, in docs/validation.jsonl, shown in its page.
 
-A row that passed stands as long as the package's source stays as it was: its test is skipped, so
+A row that passed stands as long as package and checks stay as they were: its test is skipped, so
 that a run that was stopped goes on where it was. VALIDATE=again runs it anyway.
 """
 
@@ -13,6 +13,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,11 @@ HEAD = "| id | case | passed | figures | date | version | source |\n" + "| --- "
 
 @functools.cache
 def digest() -> str:
-    """Return a digest of the package's source."""
-    package, found = Path(posterium.__file__).parent, hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        found.update(path.relative_to(package).as_posix().encode() + b"\0" + path.read_bytes())
+    """Return a digest of what a row stands on: the package, the checks, JAX and BlackJAX."""
+    found = hashlib.sha256(" ".join(map(version, ("jax", "jaxlib", "blackjax"))).encode())
+    for folder in (Path(posterium.__file__).parent, Path(__file__).parent):
+        for path in sorted(folder.rglob("*.py")):
+            found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
     return found.hexdigest()[:12]
 
 
@@ -61,14 +63,17 @@ def recorded(goal: str, case: str, least: int = 0) -> Iterator[dict[str, Any]]:
     if stands and row["figures"].get("N", least) >= least and not again():
         pytest.skip(f"{goal} of {case} stands since {row['date']}; VALIDATE=again runs it.")
     figures: dict[str, Any] = {}
-    began, passed = time.perf_counter(), False
+    began = time.perf_counter()
+
+    def seconds() -> dict[str, Any]:
+        return {"seconds": round(time.perf_counter() - began)}
+
     try:
         yield figures
-        passed = True
-    finally:
-        if figures:
-            figures["seconds"] = round(time.perf_counter() - began)
-            add(goal, case, figures, passed)
+    except AssertionError:
+        add(goal, case, figures | seconds(), passed=False)
+        raise
+    add(goal, case, figures | seconds(), passed=True)
 
 
 def add(goal: str, case: str, figures: dict[str, Any], passed: bool) -> None:

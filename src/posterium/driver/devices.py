@@ -5,7 +5,6 @@ import os
 from typing import Any
 
 import jax
-from jax._src import xla_bridge
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from posterium.driver.protocol import Phase
@@ -19,8 +18,9 @@ def use_cpu_devices(count: int | None = None) -> None:
     """Let JAX see the CPU as several devices, over which chains and members are spread.
 
     They share the machine's cores: as many devices as cores keep all of them busy, where the chains
-    of a sampler would otherwise run one after another. With a diagonal mass draws are the same,
-    whatever the number. It must be called before anything is computed.
+    of a sampler would otherwise run one after another. Draws of `NUTS`, `HMC` and `ChEES` with a
+    diagonal mass are the same, whatever the number; others may round differently. It must be called
+    before anything is computed.
 
     Parameters
     ----------
@@ -41,26 +41,23 @@ def use_cpu_devices(count: int | None = None) -> None:
     """
     if count is not None and count < 1:
         raise ValueError(f"count must be at least 1, or None for all cores; got {count}.")
-    if started():
+    try:
+        jax.config.update("jax_num_cpu_devices", cores() if count is None else count)
+    except RuntimeError as error:
         raise RuntimeError(
             "use_cpu_devices expects to be called before JAX starts, which its first array or fit "
             f"does; it sees {jax.device_count()} by now. Call it right after the imports, or set "
             "JAX_NUM_CPU_DEVICES in the environment."
-        )
-    jax.config.update("jax_num_cpu_devices", cores() if count is None else count)
-
-
-def started() -> bool:
-    """Say whether JAX has started, from when on its devices stay what they are."""
-    return xla_bridge.backends_are_initialized()
+        ) from error
 
 
 def use_all_cores() -> None:
     """Do `use_cpu_devices()`, unless it is too late or the environment says otherwise."""
     flags = os.environ.get("XLA_FLAGS", "")
     said = "JAX_NUM_CPU_DEVICES" in os.environ or "host_platform_device_count" in flags
-    if not said and not started():
-        use_cpu_devices()
+    if not said:
+        with contextlib.suppress(RuntimeError):
+            use_cpu_devices()
 
 
 def cores() -> int:
@@ -70,23 +67,18 @@ def cores() -> int:
 
 
 def mesh_for(phase: Phase) -> Mesh | None:
-    """Return the devices that a phase is spread over; None where one does it all."""
+    """Return the devices a phase is spread over, the most that divide its parts; None for one."""
     name = CHAINS if phase.members is None else MEMBERS
-    used = count_for(phase)
+    parts = parts_of(phase) or 1
+    used = max(n for n in range(1, jax.device_count() + 1) if parts % n == 0)
     if used == 1:
         return None
     devices = jax.devices()[:used]
     return jax.make_mesh((used,), (name,), axis_types=(AxisType.Auto,), devices=devices)
 
 
-def count_for(phase: Phase) -> int:
-    """Return over how many devices a phase goes: the most that divide its parts evenly."""
-    parts = parts_of(phase) or 1
-    return max(n for n in range(1, jax.device_count() + 1) if parts % n == 0)
-
-
 def parts_of(phase: Phase) -> int | None:
-    """Return how many members or chains a phase has that do not wait for one another."""
+    """Return how many members, or else chains, a phase has to spread."""
     return phase.spreadable if phase.members is None else phase.members
 
 

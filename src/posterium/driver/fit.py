@@ -128,7 +128,7 @@ class Run:
         for number, phase in enumerate(method.phases(model, self.data)):
             with devices.within(mesh := devices.mesh_for(phase)):
                 record, verdict, start, model = self.one(number, phase, model, start, mesh)
-            used = max(used, devices.count_for(phase))
+            used = max(used, 1 if mesh is None else mesh.size)
             if record and not any(map(len, record.values())):
                 continue
             name = phase.name if phase.name not in info else f"{phase.name}_{number + 1}"

@@ -15,7 +15,7 @@ from posterium.model.data import Data
 from posterium.model.model import Model
 from posterium.numerics.mcmc.chees import CrossChain, Dynamic
 from posterium.phases.chains import chained
-from posterium.phases.checks import check, check_settings
+from posterium.phases.checks import check, check_counts, check_settings
 from posterium.phases.modes import check_modes
 
 
@@ -35,7 +35,7 @@ class ChEES:
     draws
         Draws kept of each chain.
     chains
-        Chains side by side; what they learn together is noisy with fewer than 16.
+        Chains side by side, at least 2; what they learn together is noisy with fewer than 16.
     thin
         Transitions between two draws that are kept.
     target_accept
@@ -66,6 +66,7 @@ class ChEES:
 
     def __post_init__(self) -> None:
         check_settings(self, ("diagonal", "start"))
+        check_counts(2, chains=self.chains)
 
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
         check(model, data, self.start)

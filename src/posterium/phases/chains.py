@@ -120,7 +120,7 @@ class WarmUp(Phase):
 
     @property
     def spreadable(self) -> int:
-        """All chains: each goes by itself."""
+        """All chains: they go over devices inside a step."""
         return self.chains
 
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> WarmUpState:
@@ -195,7 +195,7 @@ class Sampling(Phase):
 
     @property
     def spreadable(self) -> int:
-        """All chains: each goes by itself."""
+        """All chains: they go over devices inside a step."""
         return self.chains
 
     def init(self, key: jax.Array, model: Model, data: Data, start: Any) -> Tuned:

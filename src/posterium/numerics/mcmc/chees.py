@@ -21,6 +21,7 @@ from posterium.numerics import trees
 from posterium.numerics.mcmc.base import Adaptation, Info, LogDensity, Pace, gathered, strong
 from posterium.numerics.mcmc.hamiltonian import DIVERGENCE, recorded
 from posterium.numerics.mcmc.tuning import two_windows
+from posterium.numerics.together import together
 
 BITS = 30
 """Of the number of a transition, from which its share of the length is made."""
@@ -171,10 +172,9 @@ class CrossChain(Adaptation):
         state: ChEESState = trees.index(gathered(states), 0)
         chains, info = gathered((chains, info))
         state = self._moved(state, chains, info)
-        state = jax.lax.cond(
-            stage[0] == 1, lambda s: observed(s, chains.position), lambda s: s, state
-        )
-        state = jax.lax.cond(stage[1] == 1, lambda s: self._begun(variance(s)), lambda s: s, state)
+        slow, last = together(stage[0] == 1), together(stage[1] == 1)
+        state = jax.lax.cond(slow, lambda s: observed(s, chains.position), lambda s: s, state)
+        state = jax.lax.cond(last, lambda s: self._begun(variance(s)), lambda s: s, state)
         return trees.stack(state, len(chains.position))
 
     def _moved(self, state: ChEESState, chains: DynamicState, info: Info) -> ChEESState:

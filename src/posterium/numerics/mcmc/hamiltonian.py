@@ -13,6 +13,7 @@ import numpy as np
 from posterium._struct import static, struct
 from posterium.numerics.mcmc import low_rank
 from posterium.numerics.mcmc.base import Adaptation, Info, LogDensity, Pace, strong
+from posterium.numerics.together import together
 
 WINDOWS = 150
 """Transitions that Stan's windows need: 75 to arrive, 25 for one window, 50 for the step size."""
@@ -111,7 +112,7 @@ class Windows(Adaptation):
     target
         Acceptance rate that the step size is steered to.
     mass
-        ``"dense"``, ``"low_rank"``, or anything else for a diagonal.
+        ``"dense"`` or ``"low_rank"``; a diagonal for the other names that samplers take.
     """
 
     target: Any = 0.8
@@ -135,7 +136,7 @@ class Windows(Adaptation):
         """
         begin, move, best = self._steps()
         _, observe, close = self._mass()
-        slow, last = stage[0] == 1, stage[1] == 1
+        slow, last = together(stage[0] == 1), together(stage[1] == 1)
         step, mass = state
         step = move(step, info["acceptance_rate"])
 
