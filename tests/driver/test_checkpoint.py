@@ -212,6 +212,16 @@ def test_a_chunk_that_only_the_newest_checkpoint_needs_counts_as_its_damage(loss
         assert resumed(tmp_path) == (2, [1, 2])
 
 
+def test_a_chunk_written_after_falling_back_never_counts_for_the_damaged_checkpoint(tmp_path):
+    run(tmp_path, 3)
+    damage(tmp_path / "draws-00000002.posterium")
+    with Checkpoints(tmp_path, ENTRIES) as checkpoints:
+        with pytest.warns(UserWarning, match="one before"):
+            checkpoints.latest()
+        checkpoints.append("draws", {"w": np.full(2, 9.0)})
+    assert resumed(tmp_path) == (2, [1, 2])
+
+
 @pytest.mark.parametrize(
     "lost", [["checkpoint-00000002", "checkpoint-00000003"], ["draws-00000000"]]
 )

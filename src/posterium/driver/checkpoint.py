@@ -173,6 +173,9 @@ class Checkpoints:
     def append(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Write the next chunk of a series; it counts once a checkpoint is saved after it.
 
+        Damaged checkpoints that were passed over are removed first: it may be a chunk of theirs
+        that is written again.
+
         Parameters
         ----------
         name
@@ -181,7 +184,10 @@ class Checkpoints:
         arrays
             The arrays of this chunk.
         """
-        self._current()
+        current = self._current()
+        for newer in self._numbers():
+            if newer > current:
+                os.unlink(self._path(newer))
         number = self._chunks.get(name, 0)
         container.write(self._chunk_path(name, number), arrays, _chunk_meta(name, number))
         self._chunks[name] = number + 1
