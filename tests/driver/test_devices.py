@@ -14,7 +14,7 @@ JOB = """
 import json, sys
 import jax, numpy as np
 from posterium import (
-    MAP, MLP, NUTS, ChEES, Ensemble, Gaussian, Model, Normal, as_data, fit, predict
+    HMC, MAP, MCLMC, MLP, NUTS, ChEES, Ensemble, Gaussian, Model, Normal, as_data, fit, predict
 )
 x = np.linspace(-1, 1, 20)[:, None]
 data = as_data(x, np.sin(3 * x))
@@ -24,6 +24,8 @@ method = {
     "ensemble": Ensemble(MAP(steps=40, batch_size=8, validation=0.2), count),
     "nuts": NUTS(warmup=100, draws=50, chains=count, modes=0),
     "ensemble of nuts": Ensemble(NUTS(warmup=50, draws=20, chains=count, modes=0), 3),
+    "low rank": HMC(warmup=200, draws=50, chains=count, modes=0, mass="low_rank"),
+    "mclmc": MCLMC(warmup=200, draws=50, chains=count),
     "chees": ChEES(warmup=100, draws=50, chains=count),
 }[sys.argv[1]]
 found = fit(jax.random.key(0), model, data, method, precision="float64")
@@ -55,6 +57,8 @@ def answers(devices, method, count):
         ("nuts", 8),
         ("nuts", 6),
         ("nuts", 5),
+        ("low rank", 6),
+        ("mclmc", 6),
         ("chees", 16),
         ("chees", 6),
     ],

@@ -18,9 +18,12 @@ from posterium import (
     MLP,
     NUTS,
     PBP,
+    SWA,
     SWAG,
     VI,
+    AdjustedMCLMC,
     BayesianRegressor,
+    Bootstrap,
     ChEES,
     Ensemble,
     Evidence,
@@ -28,6 +31,7 @@ from posterium import (
     Laplace,
     MCDropout,
     ParallelTempering,
+    RandomisedPrior,
     Snapshot,
     StartFrom,
     Subset,
@@ -59,13 +63,19 @@ METHODS = {
     "mc-dropout": MCDropout(MODE),
     "swag": SWAG(rank=2, steps=40, every=10, at=MODE),
     "multi-swag": Ensemble(SWAG(rank=2, steps=40, every=10, at=MODE), 2),
+    "swa": SWA(steps=40, every=10, at=MODE),
+    "bootstrap": Ensemble(Bootstrap(MAP(steps=20, validation=0.1)), 2),
+    "randomised-prior": Ensemble(
+        RandomisedPrior(Bootstrap(MAP(steps=20, validation=0.1)), targets=False), 2
+    ),
+    "adjusted-mclmc": StartFrom(AdjustedMCLMC(warmup=100, draws=100), Ensemble(MODE, 4)),
     "snapshot": Snapshot(cycles=2, steps=20),
     "tempering": ParallelTempering(warmup=20, draws=40, chains=4, rungs=6, leapfrog=4),
 }
 SETTINGS = {name: {"network": MLP(hidden=(3,), activation="tanh")} for name in METHODS}
 SETTINGS["exact"] = {}
 SETTINGS["pbp"] = {"network": MLP(hidden=(3,), activation="relu")}
-for name in ("nuts", "hmc", "chees", "tempering"):
+for name in ("nuts", "hmc", "chees", "adjusted-mclmc", "tempering"):
     SETTINGS[name] = {"network": "linear"}
 SETTINGS["laplace-last-layer"]["likelihood"] = "heteroscedastic"
 SETTINGS["mc-dropout"] = {"network": MLP(hidden=(3,), activation="tanh", dropout=0.1)}

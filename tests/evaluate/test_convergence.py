@@ -32,6 +32,8 @@ def spoil(name: str) -> dict[str, np.ndarray]:
         info["log_joint"][:, 3] = -np.inf
     elif name == "cut short":
         info["reached_max_depth"] = np.arange(4000).reshape(1000, 4) % 10 == 0
+    elif name == "bounded":
+        info["reached_max_length"] = np.ones((1000, 4), bool)
     elif name == "slow energy":
         info["energy"] = np.cumsum(info["energy"], axis=0)
     return info
@@ -46,6 +48,7 @@ def spoil(name: str) -> dict[str, np.ndarray]:
         ("many divergences", "failed", "800 of 4000"),
         ("lost", "failed", "not finite"),
         ("cut short", "warned", "10% of trajectories reached max_depth"),
+        ("bounded", "warned", "length of trajectories is at its bound"),
         ("slow energy", "warned", "Energies"),
         ("short", "warned", "effective draws"),
     ],

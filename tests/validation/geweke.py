@@ -21,6 +21,7 @@ from posterium.model.data import Data
 from posterium.numerics import trees
 from posterium.numerics.mcmc import tempering
 from posterium.numerics.mcmc.base import Pace
+from posterium.numerics.mcmc.chees import Dynamic
 from posterium.numerics.mcmc.ladder import Ladder
 from posterium.posterior.positions import from_prior, function, target, terms
 
@@ -81,6 +82,21 @@ def by(kernel: Any, step_size: float, length: float | None = None) -> Move:
         log_density = target(MODEL, data, None)
         state = kernel.first_state(first, position, log_density)
         pace = Pace(jnp.asarray(step_size), jnp.asarray(VARIANCE), length)
+        return kernel.step(key, state, log_density, pace)[0].position
+
+    return move
+
+
+def by_share(step_size: float, length: float) -> Move:
+    """Return one transition of `ChEES`, whose share of the length is that of any of 64 numbers."""
+    kernel = Dynamic()
+
+    def move(key: jax.Array, position: jax.Array, data: Data) -> jax.Array:
+        first, key = jax.random.split(key)
+        log_density = target(MODEL, data, None)
+        state = kernel.first_state(first, position, log_density)
+        state = replace(state, number=jax.random.randint(first, (), 0, 64))
+        pace = Pace(jnp.asarray(step_size), jnp.asarray(VARIANCE), jnp.asarray(length))
         return kernel.step(key, state, log_density, pace)[0].position
 
     return move

@@ -1,7 +1,7 @@
 """The record of the validation: one row a run, in docs/validation.jsonl, shown in its page.
 
-A row that passed stands as long as package and checks stay as they were: its test is skipped, so
-that a run that was stopped goes on where it was. VALIDATE=again runs it anyway.
+A row that passed stands as long as what draws and the checks stay as they were: its test is
+skipped, so that a run that was stopped goes on where it was. VALIDATE=again runs it anyway.
 """
 
 import contextlib
@@ -24,17 +24,30 @@ import posterium
 ROOT = Path(__file__).parents[2]
 FILE, PAGE = ROOT / "docs" / "validation.jsonl", ROOT / "docs" / "validation.md"
 TABLE = ("<!-- rows -->\n", "<!-- end of rows -->\n")
+DRAWN_BY = (
+    "_struct.py", "numerics", "model", "posterior", "phases", "methods", "combinators",
+    "driver/batches.py", "driver/program.py", "evaluate/mixing.py",
+)  # fmt: skip
+"""The parts of the package that draws are made by, and compared with the truth."""
 HEAD = "| id | case | passed | figures | date | version | source |\n" + "| --- " * 7 + "|\n"
 
 
 @functools.cache
 def digest() -> str:
-    """Return a digest of what a row stands on: the package, the checks, JAX and BlackJAX."""
+    """Return a digest of what a row stands on: what draws, the checks, JAX and BlackJAX."""
     found = hashlib.sha256(" ".join(map(version, ("jax", "jaxlib", "blackjax"))).encode())
-    for folder in (Path(posterium.__file__).parent, Path(__file__).parent):
-        for path in sorted(folder.rglob("*.py")):
-            found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
+    package, checks = Path(posterium.__file__).parent, Path(__file__).parent
+    for path in sorted(python(*(package / part for part in DRAWN_BY)) | python(checks)):
+        near = package if path.is_relative_to(package) else checks
+        found.update(path.relative_to(near).as_posix().encode() + b"\0" + path.read_bytes())
     return found.hexdigest()[:12]
+
+
+def python(*places: Path) -> set[Path]:
+    """Return the files of Python in folders, and those that are named themselves."""
+    return {
+        path for place in places for path in ([place] if place.is_file() else place.rglob("*.py"))
+    }
 
 
 def again() -> bool:

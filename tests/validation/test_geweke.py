@@ -11,6 +11,7 @@ LIMIT = 4
 KERNELS = {
     "no-U-turn": geweke.by(hamiltonian.NoUTurn(4), 0.4),
     "Hamiltonian trajectory": geweke.by(hamiltonian.Trajectory(4), 0.7),
+    "shares of a trajectory": geweke.by_share(0.7, 2.0),
     "adjusted microcanonical": geweke.by(microcanonical.Isokinetic(), 0.8, 2.0),
     "tempering with swaps": geweke.by_round(),
 }

@@ -28,6 +28,7 @@ from posterium import (
     SWAG,
     VI,
     AdjustedMCLMC,
+    ChEES,
     Ensemble,
     Exact,
     Laplace,
@@ -57,6 +58,8 @@ LINEAR = {
         FREE_NOISE,
         ParallelTempering(warmup=100, draws=DRAWS // 5, chains=5, rungs=6, leapfrog=8),
     ),
+    "ChEES": (FREE_NOISE, ChEES(warmup=300, draws=DRAWS // 15, chains=15, thin=5, modes=0)),
+    "NUTS of low rank": (FREE_NOISE, NUTS(thin=4, modes=0, mass="low_rank", **CHAIN)),
 }
 """Of S1: exact on the linear-Gaussian model."""
 NON_LINEAR = {

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from posterium._struct import replace
+from posterium.combinators.bootstrap import Bootstrap
 from posterium.combinators.ensemble import Ensemble
 from posterium.combinators.evidence import Evidence
 from posterium.combinators.likelihoods import (
@@ -16,8 +18,10 @@ from posterium.combinators.likelihoods import (
     heavy_tailed,
     heteroscedastic,
 )
+from posterium.combinators.randomised_prior import RandomisedPrior
 from posterium.combinators.start import StartFrom
 from posterium.combinators.subset import Subset
+from posterium.methods.adjusted_mclmc import AdjustedMCLMC
 from posterium.methods.chees import ChEES
 from posterium.methods.exact import Exact
 from posterium.methods.hmc import HMC
@@ -242,6 +246,22 @@ ENTRIES: dict[str, Entry] = {
         lambda rows: Ensemble(_swag(rows), 5),
         noise=gaussian,
     ),
+    "swa": Entry(
+        "one network, the average of the iterates of a descent (SWA)",
+        lambda rows: replace(_swag(rows), rank=None),
+        noise=gaussian,
+    ),
+    "bootstrap": Entry(
+        "six networks, each on rows drawn again, and stopped early on rows that were not drawn",
+        lambda rows: Ensemble(Bootstrap(descent(rows)), 6),
+        precision=weak,
+        hidden=DEEP,
+    ),
+    "randomised-prior": Entry(
+        "six such networks, each drawn to a draw from the prior: far from each other without data",
+        lambda rows: Ensemble(RandomisedPrior(Bootstrap(descent(rows)), targets=False), 6),
+        hidden=DEEP,
+    ),
     "snapshot": Entry(
         "six networks from one training in cycles",
         _snapshot,
@@ -271,6 +291,13 @@ ENTRIES: dict[str, Entry] = {
     "chees": Entry(
         "draws from the posterior by many short chains of equal cost, for accelerators (ChEES-HMC)",
         lambda rows: StartFrom(ChEES(), _starts(rows)),
+        noise=gaussian,
+        sampled=True,
+        hidden=NARROW,
+    ),
+    "adjusted-mclmc": Entry(
+        "draws from the posterior by microcanonical trajectories, four chains",
+        lambda rows: StartFrom(AdjustedMCLMC(), _starts(rows)),
         noise=gaussian,
         sampled=True,
         hidden=NARROW,

@@ -84,7 +84,8 @@ def judge_chains(info: dict[str, np.ndarray], *, apart: bool = False) -> Verdict
     """Judge a sampler by what it recorded, step by step: arrays (s, c, ...).
 
     Used are ``probe`` (function values) and ``log_joint``, and where there are any ``diverging``,
-    ``energy``, ``reached_max_depth`` and ``origin`` (chains that began at one point share it).
+    ``energy``, ``reached_max_depth``, ``reached_max_length`` and ``origin`` (chains that began at
+    one point share it).
     Chains that are meant to stay `apart`, in modes of their own, are warned of where others fail.
     """
     by_chain = {name: np.swapaxes(np.asarray(v), 0, 1) for name, v in info.items()}
@@ -100,6 +101,7 @@ def judge_chains(info: dict[str, np.ndarray], *, apart: bool = False) -> Verdict
         judge_movement(log_joint),
         judge_divergences(by_chain.get("diverging", never)),
         judge_depth(by_chain.get("reached_max_depth", never)),
+        judge_bound(by_chain.get("reached_max_length", never)),
         judge_energy(by_chain.get("energy", np.zeros((chains, draws)))),
     ]
     if found[0].status == "ok":
@@ -156,7 +158,21 @@ def judge_depth(reached: np.ndarray) -> Verdict:
     return Verdict(
         "warned",
         (f"{share:.0%} of trajectories reached max_depth before they turned: draws move slowly.",),
-        ("Standardise inputs and target, take mass='dense' or 'start', or raise max_depth.",),
+        (
+            "Standardise inputs and target, take mass='dense', 'low_rank' or 'start', or raise "
+            "max_depth.",
+        ),
+    )
+
+
+def judge_bound(reached: np.ndarray) -> Verdict:
+    """Warn of trajectories (c, s) that would be longer if there were no bound to their length."""
+    if reached.mean() <= CUT_SHORT_OK:
+        return Verdict()
+    return Verdict(
+        "warned",
+        ("The length of trajectories is at its bound of leapfrog steps: draws move slowly.",),
+        ("Standardise inputs and target, or take NUTS(mass='dense') or NUTS(mass='low_rank').",),
     )
 
 

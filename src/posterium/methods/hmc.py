@@ -13,7 +13,8 @@ from posterium._struct import static, struct
 from posterium.driver.protocol import Phase
 from posterium.model.data import Data
 from posterium.model.model import Model
-from posterium.numerics.mcmc.hamiltonian import Trajectory, Windows
+from posterium.numerics.mcmc.hamiltonian import Trajectory
+from posterium.numerics.mcmc.windows import windows
 from posterium.phases.chains import chained
 from posterium.phases.checks import check, check_settings
 from posterium.phases.modes import check_modes
@@ -73,5 +74,5 @@ class HMC:
     def phases(self, model: Model, data: Data) -> tuple[Phase, ...]:
         check(model, data, self.start)
         kernel = Trajectory(self.leapfrog)
-        adaptation = Windows(self.target_accept, self.mass)
+        adaptation = windows(self.target_accept, self.mass)
         return *chained(self, kernel, adaptation), *check_modes(self.modes, model, data)

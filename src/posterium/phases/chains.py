@@ -19,7 +19,7 @@ from posterium.model.data import Batch, Data
 from posterium.model.model import Model
 from posterium.model.weights import Weights
 from posterium.numerics import trees
-from posterium.numerics.mcmc.base import LogDensity, Pace, each
+from posterium.numerics.mcmc.base import LogDensity, Pace, each, gathered
 from posterium.posterior.fit import Verdict
 from posterium.posterior.positions import (
     Coordinates,
@@ -77,6 +77,8 @@ class WarmUpState:
         Transitions made.
     coordinates
         `Coordinates` in which each chain moves, (c, ...), or None for those of the weights.
+    memory
+        What the adaptation holds of all chains beside their states, or None.
     """
 
     chain: Any
@@ -85,6 +87,7 @@ class WarmUpState:
     adaptation: Any
     taken: Any
     coordinates: Any = None
+    memory: Any = None
 
 
 @struct
@@ -96,8 +99,7 @@ class WarmUp(Phase):
     kernel
         Makes the transitions, for example `hamiltonian.NoUTurn`.
     adaptation
-        `hamiltonian.Windows`, `tuning.Tuning` or `chees.CrossChain`: what to steer to, and which
-        mass.
+        `windows.Windows`, `tuning.Tuning` or `chees.CrossChain`: what to steer to, and which mass.
     steps
         Transitions.
     chains
@@ -146,10 +148,11 @@ class WarmUp(Phase):
             return self.kernel.first_state(own, z, within(log_density, moved))
 
         chain = jax.vmap(first)(keys[:-1], position, moved)
-        begun = self.adaptation.init(position.shape[1], self.steps, known=self.preconditioned)
+        known, (chains, size) = self.preconditioned, position.shape
+        begun = trees.stack(self.adaptation.init(size, self.steps, known=known), chains)
+        memory = self.adaptation.memory(chains, size, self.steps, known=known)
         none = jnp.zeros((), jnp.int32)
-        adaptation = trees.stack(begun, self.chains)
-        return WarmUpState(chain, fixed, origins(position), adaptation, none, moved)
+        return WarmUpState(chain, fixed, origins(position), begun, none, moved, memory)
 
     def step(
         self, key: jax.Array, state: WarmUpState, model: Model, batch: Batch
@@ -162,7 +165,8 @@ class WarmUp(Phase):
         return self.adaptation.trace(state.chain.position)
 
     def end(self, state: WarmUpState, kept: Any, model: Model, data: Data) -> tuple[Tuned, Model]:
-        pace = jax.vmap(self.adaptation.result, in_axes=(0, 1))(state.adaptation, kept)
+        adapted, traced = gathered((state.adaptation, kept))
+        pace = jax.vmap(self.adaptation.result, in_axes=(0, 1))(adapted, traced)
         return Tuned(state.chain, state.fixed, state.origin, pace, state.coordinates), model
 
 
@@ -247,8 +251,9 @@ def warm_up(
 
     keys = jax.random.split(key, trees.leading_size(state.chain))
     chain, adapted, info = each(one, keys, state.chain, state.adaptation, state.coordinates)
-    adapted = adaptation.pooled(adapted, stage, chain, info)
-    return replace(state, chain=chain, adaptation=adapted, taken=state.taken + 1), info
+    adapted, memory = adaptation.pooled(adapted, state.memory, stage, chain, info)
+    taken = state.taken + 1
+    return replace(state, chain=chain, adaptation=adapted, taken=taken, memory=memory), info
 
 
 @jax.jit
@@ -299,6 +304,6 @@ def summed(name: str, values: jax.Array) -> jax.Array:
     """Return what to record of several transitions between two draws."""
     if name in ("acceptance_rate", "energy_variance"):
         return jnp.mean(values)
-    if name in ("diverging", "reached_max_depth"):
+    if name in ("diverging", "reached_max_depth", "reached_max_length"):
         return jnp.any(values)
     return jnp.sum(values) if name == "n_steps" else values[-1]

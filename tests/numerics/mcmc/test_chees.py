@@ -35,7 +35,7 @@ def walked(keys, positions, adaptation=SHARED, density=tailed, stages=None):
             return KERNEL.step(key, chain, density, adaptation.in_force(state))
 
         at, info = jax.vmap(one)(jax.random.split(key, chains), at, states)
-        states = adaptation.pooled(states, stage, at, info)
+        states, _ = adaptation.pooled(states, None, stage, at, info)
         return (at, states), (at.position, states.pace, info)
 
     first = jax.vmap(lambda z: KERNEL.first_state(None, z, density))(positions)
@@ -87,7 +87,8 @@ def test_a_step_of_the_length_is_that_of_blackjax_under_a_mass():
     pace = replace(state.pace, inverse_mass=jnp.asarray(mass), length=jnp.asarray(LENGTH))
     state = replace(state, pace=pace)
     info = {"acceptance_rate": jnp.asarray(rate), "diverging": jnp.zeros(CHAINS, bool)}
-    pooled = jax.jit(lambda states: SHARED.pooled(states, np.zeros(2, np.int32), chains, info))
+    stage = np.zeros(2, np.int32)
+    pooled = jax.jit(lambda states: SHARED.pooled(states, None, stage, chains, info)[0])
     ours = pooled(trees.stack(state, CHAINS))
     np.testing.assert_allclose(ours.pace.length, float(theirs.trajectory_length), rtol=1e-12)
     np.testing.assert_allclose(ours.pace.step_size, float(theirs.step_size), rtol=1e-12)
@@ -140,9 +141,21 @@ def test_a_chain_that_diverges_shortens_the_step_and_has_no_say_in_the_length():
     @jax.jit
     def after(chains, lost):
         info = {"acceptance_rate": rate, "diverging": lost}
-        return SHARED.pooled(states, stage, chains, info).pace
+        return SHARED.pooled(states, None, stage, chains, info)[0].pace
 
     all_well, one_lost = after(chains, lost & False), after(chains, lost)
     assert one_lost.step_size[0] < 0.5 * all_well.step_size[0]
     wild = replace(chains, proposal=chains.proposal.at[3].set(jnp.nan))
     assert np.array_equal(after(wild, lost).length, one_lost.length)
+
+
+@pytest.mark.parametrize(
+    ("length", "at_bound"), [(chees.LONGEST, True), (chees.LONGEST / 2, False)]
+)
+def test_a_length_at_its_bound_is_said(length, at_bound):
+    size = 1e-3
+    log_length, step_size = jnp.log(1.5 * length * size), jnp.asarray(size)
+    pace = chees.Pace(step_size, jnp.ones(SIZE), chees.bounded(log_length, step_size))
+    begin = KERNEL.first_state(None, jnp.ones(SIZE), tailed)
+    _, info = jax.jit(lambda at: KERNEL.step(jax.random.key(6), at, tailed, pace))(begin)
+    assert info["reached_max_length"] == at_bound

@@ -49,19 +49,9 @@ def test_it_is_that_of_blackjax_where_no_direction_is_left_out():
     np.testing.assert_allclose(dense(ours), dense(theirs), rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.slow
-def test_a_window_forgets_what_was_before_it_and_a_chain_that_stands_keeps_unit_mass():
-    draws, gradients, _ = map(jnp.asarray, gaussian(3, 30, [1e2]))
-    observe, close = jax.jit(low_rank.observe), jax.jit(low_rank.close)
-    state = low_rank.init(3, 30)
-    for _ in range(4):
-        state = observe(state, draws[0], gradients[0])
-    state = close(state)
-    np.testing.assert_allclose(dense(state.inverse_mass_matrix), np.eye(3))
-    for draw, gradient in zip(draws, gradients, strict=True):
-        state = observe(state, draw, gradient)
-    again = low_rank.fisher(draws, gradients, 30)
-    np.testing.assert_allclose(dense(close(state).inverse_mass_matrix), dense(again), rtol=1e-9)
+def test_a_chain_that_stands_keeps_unit_mass():
+    draws, gradients = jnp.ones((30, 3)), jnp.ones((30, 3))
+    np.testing.assert_allclose(dense(jax.jit(low_rank.fisher)(draws, gradients, 4)), np.eye(3))
 
 
 def test_the_geometric_mean_solves_its_equation():

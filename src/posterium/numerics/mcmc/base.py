@@ -46,7 +46,8 @@ class Pace:
 class Adaptation(abc.ABC):
     """What chains learn in their warm-up of how to move.
 
-    Every chain has a state. Functions are for one chain, but for `pooled`, which sees all of them.
+    Every chain has a state. Functions are for one chain, but for `memory` and `pooled`, which see
+    all of them: what is too large to be handed to and fro with every transition is held there.
     """
 
     @abc.abstractmethod
@@ -65,13 +66,19 @@ class Adaptation(abc.ABC):
     def result(self, state: Any, traced: Any) -> Pace:
         """Return how to move when sampling, given what `trace` said of every position, (s, ...)."""
 
+    def memory(self, chains: int, size: int, steps: int, *, known: bool) -> Any:
+        """Return what is held of all chains beside their states, before any transition."""
+        return None
+
     def update(self, state: Any, stage: Any, chain: Any, info: Info) -> Any:
         """Return the state after a transition; `stage` is a row of `schedule`."""
         return state
 
-    def pooled(self, states: Any, stage: Any, chains: Any, info: Info) -> Any:
-        """Return all states (c, ...) after a transition of all chains, and after their updates."""
-        return states
+    def pooled(
+        self, states: Any, memory: Any, stage: Any, chains: Any, info: Info
+    ) -> tuple[Any, Any]:
+        """Return all states (c, ...) and the memory after a transition and the updates of all."""
+        return states, memory
 
     def trace(self, position: jax.Array) -> Any:
         """Return what `result` needs of every position (..., p)."""

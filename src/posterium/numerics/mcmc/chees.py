@@ -99,7 +99,7 @@ class Dynamic:
         state = DynamicState(
             *here, state.position, end.position, -1.0 * end.momentum, state.number + 1
         )
-        return state, recorded(info)
+        return state, recorded(info) | {"reached_max_length": pace.length >= LONGEST * size}
 
 
 def share(number: jax.Array) -> jax.Array:
@@ -168,14 +168,16 @@ class CrossChain(Adaptation):
         step_size = jnp.exp(state.averaging.log_step_size_avg)
         return Pace(step_size, state.pace.inverse_mass, bounded(state.log_length, step_size))
 
-    def pooled(self, states: ChEESState, stage: Any, chains: Any, info: Info) -> ChEESState:
+    def pooled(
+        self, states: ChEESState, memory: None, stage: Any, chains: Any, info: Info
+    ) -> tuple[ChEESState, None]:
         state: ChEESState = trees.index(gathered(states), 0)
         chains, info = gathered((chains, info))
         state = self._moved(state, chains, info)
         slow, last = together(stage[0] == 1), together(stage[1] == 1)
         state = jax.lax.cond(slow, lambda s: observed(s, chains.position), lambda s: s, state)
         state = jax.lax.cond(last, lambda s: self._begun(variance(s)), lambda s: s, state)
-        return trees.stack(state, len(chains.position))
+        return trees.stack(state, len(chains.position)), None
 
     def _moved(self, state: ChEESState, chains: DynamicState, info: Info) -> ChEESState:
         """Return the state with another step size and length."""

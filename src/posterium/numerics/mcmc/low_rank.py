@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.linalg import solve_triangular
 
-from posterium._struct import replace, struct
-
 RANK = 10
 """Directions at most."""
+
+LEAST = 2 * RANK
+"""Rows of draws at least, seen or not, so that there are enough directions to choose from."""
 
 SHRINKAGE = 1e-5
 """Of both covariances towards that of a standard normal, in squares of draws."""
@@ -30,47 +31,12 @@ ROUNDING = 1e-6
 """Share of a coordinate's squares up to which what directions leave of it is nothing."""
 
 
-@struct
-class LowRankState:
-    """What is known of a mass.
-
-    Parameters
-    ----------
-    inverse_mass_matrix
-        BlackJAX's record of the roots of D (p,), directions (p, r) and their values (r,).
-    draws, gradients
-        Those of the window, in the first rows, (b, p).
-    count
-        Of those rows.
-    """
-
-    inverse_mass_matrix: Any
-    draws: Any
-    gradients: Any
-    count: Any
-
-
-def init(size: int, longest: int) -> LowRankState:
-    """Return the state before any draw, with room for the longest window: unit mass."""
+def unit(size: int) -> Any:
+    """Return BlackJAX's record of unit mass: roots of D (p,), directions (p, r), values (r,)."""
     from blackjax.mcmc.metrics import LowRankInverseMassMatrix
 
     rank = min(RANK, size)
-    unit = LowRankInverseMassMatrix(jnp.ones(size), jnp.zeros((size, rank)), jnp.ones(rank))
-    room = jnp.zeros((max(longest, 2 * RANK), size))
-    return LowRankState(unit, room, room, jnp.zeros((), jnp.int32))
-
-
-def observe(state: LowRankState, position: jax.Array, gradient: jax.Array) -> LowRankState:
-    """Return the state after another draw."""
-    draws = state.draws.at[state.count].set(position)
-    gradients = state.gradients.at[state.count].set(gradient)
-    return LowRankState(state.inverse_mass_matrix, draws, gradients, state.count + 1)
-
-
-def close(state: LowRankState) -> LowRankState:
-    """Return the state at the end of a window: its mass, and nothing seen."""
-    found = fisher(state.draws, state.gradients, state.count)
-    return replace(state, inverse_mass_matrix=found, count=jnp.zeros_like(state.count))
+    return LowRankInverseMassMatrix(jnp.ones(size), jnp.zeros((size, rank)), jnp.ones(rank))
 
 
 def fisher(draws: jax.Array, gradients: jax.Array, count: jax.Array) -> Any:
