@@ -24,7 +24,7 @@ method = {
     "ensemble": Ensemble(MAP(steps=40, batch_size=8, validation=0.2), count),
     "nuts": NUTS(warmup=100, draws=50, chains=count, modes=0),
     "ensemble of nuts": Ensemble(NUTS(warmup=50, draws=20, chains=count, modes=0), 3),
-    "low rank": HMC(warmup=200, draws=50, chains=count, modes=0, mass="low_rank"),
+    "hmc": HMC(warmup=200, draws=50, chains=count, modes=0),
     "mclmc": MCLMC(warmup=200, draws=50, chains=count),
     "chees": ChEES(warmup=100, draws=50, chains=count),
 }[sys.argv[1]]
@@ -57,7 +57,7 @@ def answers(devices, method, count):
         ("nuts", 8),
         ("nuts", 6),
         ("nuts", 5),
-        ("low rank", 6),
+        ("hmc", 6),
         ("mclmc", 6),
         ("chees", 16),
         ("chees", 6),
