@@ -10,6 +10,7 @@ from posterium import (
     MLP,
     NUTS,
     PBP,
+    RandomisedPrior,
     Ensemble,
     Evidence,
     Exact,
@@ -33,6 +34,7 @@ from posterium import (
 from posterium._struct import replace
 from posterium.model import hyper
 from posterium.model.tempered import tempered
+from posterium.posterior.posterior import GaussianPosterior
 
 T = 0.3
 QUICK = ("exact", "laplace")
@@ -48,7 +50,9 @@ def test_the_covariance_of_a_linear_model_is_that_many_times_the_exact_one(name)
     case = METHODS[name]
     longer = {"steps": 4000} if name in ("vi", "vi full", "ivon") else {}
     method = Tempered(replace(case.method, **longer), T)
-    found = predict(KEY, fit(KEY, case.model, DATA, method), PROBE)
+    fitted = fit(KEY, case.model, DATA, method)
+    how = "linear" if isinstance(fitted.posterior, GaussianPosterior) else "draws"
+    found = predict(KEY, fitted, PROBE, how=how)
     matrix = case.precision * np.eye(3) + _design() / NOISE**2
     mean = np.linalg.solve(matrix, _right() / NOISE**2)
     variance = np.einsum("ni,ij,nj->n", PROBED, T * case.covariance(matrix), PROBED)
@@ -140,6 +144,8 @@ def test_it_goes_through_other_combinators_to_the_method_inside(around):
         (Evidence(Exact()), replace(LINEAR, prior=Normal(learn(1.0))), "without an evidence"),
         (Ensemble(PBP(), 2), LINEAR, "without an evidence"),
         (Laplace(curvature="empirical"), LINEAR, "curvature='ggn'"),
+        (RandomisedPrior(Evidence(Exact())), LINEAR, "without an evidence"),
+        (RandomisedPrior(MAP()), replace(LINEAR, prior=LaplacePrior(1.0)), "draws"),
         (NUTS(), replace(LINEAR, prior=LaplacePrior(1.0)), "start='network'"),
     ],
 )

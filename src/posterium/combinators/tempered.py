@@ -9,6 +9,7 @@ import numpy as np
 from posterium._struct import bare, replace, static, struct
 from posterium.combinators.evidence import Evidence
 from posterium.combinators.online import OnlineEvidence
+from posterium.combinators.randomised_prior import RandomisedPrior
 from posterium.driver.fit import fit
 from posterium.driver.protocol import Around, Info, Phase
 from posterium.methods.laplace import Laplace
@@ -23,6 +24,8 @@ from posterium.posterior.predict import predict
 
 TEMPERATURES = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Where a curve is drawn when not told."""
+WHOLE = (MCDropout, RandomisedPrior)
+"""Combinators that look at prior and likelihood themselves, and so are tempered with their method."""
 
 
 @struct
@@ -57,7 +60,7 @@ class Tempered:
         if self.temperature == 1:
             return self.of.phases(model, data)
         _refuse(self.of)
-        if hasattr(self.of, "of") and not isinstance(self.of, MCDropout):
+        if hasattr(self.of, "of") and not isinstance(self.of, WHOLE):
             inside = Tempered(self.of.of, self.temperature)
             return replace(self.of, of=inside).phases(model, data)
         refuse_correlated(model)
@@ -66,7 +69,12 @@ class Tempered:
 
 
 def _refuse(method: Any) -> None:
-    """Refuse a method that tunes by the evidence, or whose curvature has no temperature."""
+    """Refuse a method that tunes by the evidence, or whose curvature has no temperature.
+
+    A method inside is looked at when its turn comes, but for those of `WHOLE`.
+    """
+    if isinstance(method, WHOLE):
+        _refuse(method.of)
     if isinstance(method, Evidence | OnlineEvidence | PBP):
         name = type(method).__name__
         raise ValueError(
