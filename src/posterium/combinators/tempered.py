@@ -25,7 +25,7 @@ from posterium.posterior.predict import predict
 TEMPERATURES = (0.03, 0.1, 0.3, 1.0, 3.0)
 """Where a curve is drawn when not told."""
 WHOLE = (MCDropout, RandomisedPrior)
-"""Combinators that look at prior and likelihood themselves: tempered as they are, with all inside."""
+"""Combinators that look at prior and likelihood, and are tempered with all that is inside."""
 
 
 @struct
