@@ -1,10 +1,12 @@
-"""Counts: Poisson, and negative binomial by mean and dispersion."""
+"""Counts: Poisson, and negative binomial by mean and dispersion.
+
+SciPy's distributions are imported for the first quantile: they take as long as all the rest.
+"""
 
 from typing import ClassVar
 
 import numpy as np
 from scipy.special import betainc, betaincc, betaln, gammainc, gammaincc, gammaln, xlogy
-from scipy.stats import nbinom, poisson
 
 from posterium.numerics.laws.base import Array, CountLaw
 
@@ -35,6 +37,8 @@ class PoissonLaw(CountLaw):
         return parameters[0]
 
     def quantile(self, q: float, *parameters: Array) -> Array:
+        from scipy.stats import poisson
+
         return poisson.ppf(q, parameters[0])
 
     def sample(self, generator: np.random.Generator, *parameters: Array) -> Array:
@@ -73,6 +77,8 @@ class NegativeBinomialLaw(CountLaw):
         return mean + dispersion * mean**2
 
     def quantile(self, q: float, *parameters: Array) -> Array:
+        from scipy.stats import nbinom
+
         return nbinom.ppf(q, *_size(parameters))
 
     def sample(self, generator: np.random.Generator, *parameters: Array) -> Array:
