@@ -21,7 +21,7 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("[!_]
 METHOD_PAGES = sorted(DOCS.glob("methods/*.md"))
 LONG = [
     page
-    for glob in ("methods/*", "networks/*", "write-*", "priors", "convergence")
+    for glob in ("methods/*", "networks/*", "write-*", "priors", "convergence", "figures")
     for page in DOCS.glob(f"{glob}.md")
 ]
 QUICK = {"methods/exact", "write-your-own-likelihood"}

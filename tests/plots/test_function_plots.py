@@ -3,9 +3,10 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
-from posterium.plots.functions import function_draws
+from posterium.plots.functions import drawn, function_draws
 
 
 def test_functions_are_lines_and_their_quantiles_bands_whatever_the_order_of_x():
@@ -25,3 +26,9 @@ def test_functions_are_lines_and_their_quantiles_bands_whatever_the_order_of_x()
     entries = [text.get_text() for text in ax.get_legend().get_texts()]
     assert entries == ["middle 90%", "middle 50%", "data"]
     np.testing.assert_array_equal(ax.collections[2].get_offsets(), [[0.5, 7.0]])
+
+
+def test_a_closed_form_has_no_functions_to_draw():
+    exact = SimpleNamespace(components=lambda: [SimpleNamespace(mean=np.zeros((1, 3, 1)))])
+    with pytest.raises(ValueError, match=r"predictive by draws.*got 1.*how='draws'"):
+        drawn(exact)

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 
 from posterium.plots import style
 from posterium.plots.classification import confusion, decision_boundary, probability_curve
-from posterium.plots.regression import predicted_observed, regression_band
+from posterium.plots.regression import exact_beside_sampled, predicted_observed, regression_band
 from posterium.plots.temperature import temperature_curve
-from posterium.plots.training import training_curve
+from posterium.plots.training import both_terms, training_curve
 from posterium.plots.weights import ellipse, landscape
 
 
@@ -133,6 +133,48 @@ def test_a_training_curve_is_drawn_in_windows_with_its_reference(ax):
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[2, 2], [4, 6]])
     assert set(ax.lines[1].get_ydata()) == {9.0}
     assert labels(ax) == ["bound", "top"]
+
+
+def test_the_exact_predictive_stands_beside_the_sampled_one_with_its_ends_over_it():
+    x = np.array([1.0, 0.0])
+    exact = predictive(np.array([3.0, 1.0]), np.full(2, 2.0), np.ones(2))
+    lines = np.array([[30.0, 10.0], [4.0, 2.0], [5.0, 3.0]])
+    sampled = predictive(np.array([3.1, 1.1]), np.full(2, 2.2), np.ones(2))
+    sampled.components = lambda: [SimpleNamespace(mean=lines[..., None])]
+    panels = exact_beside_sampled(
+        x, exact, sampled, shown=2, data=([0.5], [2.0]), sds=1, ax=Figure().subplots(1, 2)
+    )
+    left, right = panels
+    assert [panel.get_title() for panel in panels] == ["Exact", "From sampled functions"]
+    np.testing.assert_array_equal(left.lines[0].get_xydata(), [[0, 1], [1, 3]])
+    drawn, ends = right.lines[:2], right.lines[-2:]
+    np.testing.assert_array_equal([line.get_ydata() for line in drawn], [[10, 30], [2, 4]])
+    np.testing.assert_array_equal([line.get_ydata() for line in ends], [[-1, 1], [3, 5]])
+    np.testing.assert_array_equal(right.lines[2].get_ydata(), [1.1, 3.1])
+    assert left.get_ylim() == right.get_ylim()
+    assert labels(right)[-1] == "exact, 1 sd"
+
+
+def test_both_terms_have_axes_of_their_own_that_suit_what_comes_after_the_start():
+    fit, held = np.r_[-1e6, np.linspace(-50, -20, 99)], np.linspace(0, 12, 100)
+    record = {"objective": fit - held, "log_likelihood": fit, "kl": held}
+    above, below = both_terms(
+        record, reference={"kl": 11.0}, title="VI", ax=Figure().subplots(2, 1)
+    )
+    np.testing.assert_array_equal(above.lines[0].get_ydata(), fit)
+    np.testing.assert_array_equal(below.lines[0].get_ydata(), held)
+    assert (above.get_ylabel(), below.get_ylabel()) == (
+        "log likelihood (nats)", "KL from the prior (nats)"
+    )  # fmt: skip
+    assert -60 < above.get_ylim()[0] < -20 < above.get_ylim()[1]
+    assert labels(below) == ["KL from the prior", "reference"]
+    assert above.get_legend() is None
+    assert above.get_title() == "VI"
+
+
+def test_a_record_without_both_terms_is_refused(ax):
+    with pytest.raises(ValueError, match="log_prior or kl; got objective"):
+        both_terms({"objective": np.zeros(3)}, ax=ax)
 
 
 def test_a_temperature_curve_shows_two_standard_errors_of_each_difference(ax):

@@ -1,11 +1,11 @@
 """Figures of predicted classes: probability over one input, and over a plane."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from posterium.plots import style
+from posterium.plots import colours, style
 
 LEVELS = np.linspace(0, 1, 21)
 
@@ -14,19 +14,23 @@ def probability_curve(
     x: Any,
     probability: dict[str, Any],
     *,
+    bands: Mapping[str, tuple[Any, Any]] | None = None,
     data: tuple[Any, Any] | None = None,
     ax: Any = None,
     title: str | None = None,
     xlabel: str = "x",
+    ylabel: str = "P(y = 1)",
 ) -> Any:
-    """Draw the probability of class 1 over one input, one line a prediction.
+    """Draw the probability of a class over one input, one line a prediction.
 
     Parameters
     ----------
     x
         Inputs, (n,) or (n, 1), in any order.
     probability
-        P(y = 1) at each input, (n,), by the name the legend shows.
+        P(y = 1), or that of a class, at each input, (n,), by the name the legend shows.
+    bands
+        Lower and upper ends, (n,) each, by the name of the probability they belong to.
     data
         Observed inputs and labels 0 and 1, drawn as points at these heights.
     ax
@@ -42,15 +46,18 @@ def probability_curve(
     order = np.argsort(x)
     for number, (name, values) in enumerate(probability.items()):
         look = style.line(number)
+        if bands and name in bands:
+            low, high = (style.column(end, name)[order] for end in bands[name])
+            ax.fill_between(x[order], low, high, color=look["color"], alpha=0.2, linewidth=0)
         ax.plot(x[order], style.column(values, name)[order], linewidth=2, label=name, **look)
     ax.axhline(0.5, color=style.REFERENCE, linewidth=0.8, linestyle=":")
     if data is not None:
         inputs, labels = style.column(data[0], "data x"), np.asarray(data[1])
-        _classes(ax, inputs, labels.astype(float), labels)
+        style.class_points(ax, inputs, labels.astype(float), labels)
     ax.set_xlim(x.min(), x.max())
     ax.set_ylim(-0.08, 1.08)
     style.legend(ax, loc="center right")
-    return style.finish(ax, title=title, xlabel=xlabel, ylabel="P(y = 1)")
+    return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
 
 
 def decision_boundary(
@@ -88,22 +95,122 @@ def decision_boundary(
     ax = style.axes(ax)
     first, second, probability = np.asarray(first), np.asarray(second), np.asarray(probability)
     style.check_grid(first, second, probability, "probability")
-    colours = ax.contourf(
-        first, second, probability, levels=LEVELS, colors=style.probability_colours(len(LEVELS) - 1)
-    )
-    lines = ax.contour(
-        first, second, probability, levels=sorted((*contours, 0.5)), colors="black",
-        linewidths=[2.0 if level == 0.5 else 0.8 for level in sorted((*contours, 0.5))],
+    ground = ax.contourf(
+        first, second, probability, levels=LEVELS,
+        **colours.shades(colours.probabilities(len(LEVELS) - 1), LEVELS),
     )  # fmt: skip
-    ax.clabel(lines, fmt="%g", fontsize="small")
-    bar = ax.figure.colorbar(colours, ax=ax, label="P(y = 1)", ticks=np.linspace(0, 1, 6))
-    bar.outline.set_visible(False)
+    levels = colours.crossed((*contours, 0.5), probability)
+    if levels:
+        lines = ax.contour(
+            first, second, probability, levels=levels, colors="black",
+            linewidths=[2.0 if level == 0.5 else 0.8 for level in levels],
+        )  # fmt: skip
+        ax.clabel(lines, fmt="%g", fontsize="small")
+    colours.bar(ax, ground, "P(y = 1)", np.linspace(0, 1, 6))
     if data is not None:
         points = np.asarray(data[0])
-        _classes(ax, points[:, 0], points[:, 1], np.asarray(data[1]))
+        style.class_points(ax, points[:, 0], points[:, 1], data[1])
         style.legend_below(ax)
-    ax.set_xlim(first.min(), first.max())
-    ax.set_ylim(second.min(), second.max())
+    _limit(ax, first, second)
+    return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
+
+
+def boundary_at_epochs(
+    first: Any,
+    second: Any,
+    probability: Mapping[Any, Any],
+    *,
+    data: tuple[Any, Any] | None = None,
+    ax: Any = None,
+    title: str | None = None,
+    xlabel: str = "x1",
+    ylabel: str = "x2",
+) -> Any:
+    """Draw where the boundary was at several epochs, from pale to dark, the last one thick.
+
+    Parameters
+    ----------
+    first, second
+        The values of both inputs that span the grid, (a,) and (b,).
+    probability
+        P(y = 1) on the grid, (b, a), by epoch, in their order. At an epoch whose probabilities
+        are all on one side of one half there is no line, and the legend says so.
+    data
+        Observed inputs (n, 2) and labels 0 and 1, drawn as points.
+    ax
+        Matplotlib axes; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        What was drawn on.
+    """
+    ax = style.axes(ax)
+    first, second = np.asarray(first), np.asarray(second)
+    if data is not None:
+        points = np.asarray(data[0])
+        style.class_points(ax, points[:, 0], points[:, 1], data[1], size=12)
+    for number, (epoch, values) in enumerate(probability.items()):
+        values = np.asarray(values)
+        style.check_grid(first, second, values, f"probability at {epoch}")
+        last = number == len(probability) - 1
+        grey = 0.72 * (1 - (number + 1) / len(probability))
+        look = {"color": f"{grey:.4f}", "linewidth": 2.2 if last else 1.2}
+        found = colours.crossed((0.5,), values)
+        if found:
+            ax.contour(
+                first, second, values, levels=found, colors=look["color"],
+                linewidths=look["linewidth"],
+            )  # fmt: skip
+        ax.plot([], [], label=f"epoch {epoch}" + ("" if found else ": none"), **look)
+    _limit(ax, first, second)
+    style.legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
+    return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
+
+
+def class_regions(
+    first: Any,
+    second: Any,
+    probs: Any,
+    *,
+    data: tuple[Any, Any] | None = None,
+    ax: Any = None,
+    title: str | None = None,
+    xlabel: str = "x1",
+    ylabel: str = "x2",
+) -> Any:
+    """Draw which of several classes is the most probable over a plane, paler where less so.
+
+    Parameters
+    ----------
+    first, second
+        The values of both inputs that span the grid, (a,) and (b,), evenly spaced.
+    probs
+        Probability of each class on the grid, (b, a, c).
+    data
+        Observed inputs (n, 2) and labels 0 to c - 1, drawn as points.
+    ax
+        Matplotlib axes; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        What was drawn on.
+    """
+    ax = style.axes(ax)
+    first, second, probs = np.asarray(first), np.asarray(second), np.asarray(probs)
+    classes = probs.shape[-1]
+    style.check_grid(first, second, probs[..., 0], "probs of a class")
+    ax.pcolormesh(first, second, colours.blend(probs), shading="nearest", rasterized=True, zorder=0)
+    for number in range(classes):
+        lead = probs[..., number] - np.delete(probs, number, axis=-1).max(axis=-1)
+        if colours.crossed((0.0,), lead):
+            ax.contour(first, second, lead, levels=[0.0], colors="black", linewidths=1)
+    if data is not None:
+        points = np.asarray(data[0])
+        style.class_points(ax, points[:, 0], points[:, 1], data[1])
+        style.legend_below(ax)
+    _limit(ax, first, second)
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
 
 
@@ -159,12 +266,7 @@ def confusion(
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
 
 
-def _classes(ax: Any, first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> None:
-    """Draw points by class, each class with a colour and a mark of its own."""
-    for label in np.unique(labels):
-        rows = labels == label
-        ax.scatter(
-            first[rows], second[rows], s=22, color=style.CLASSES[int(label)],
-            marker=style.MARKERS[int(label)], edgecolors="white", linewidths=0.5, zorder=3,
-            label=f"class {int(label)}",
-        )  # fmt: skip
+def _limit(ax: Any, first: np.ndarray, second: np.ndarray) -> None:
+    """Show the grid, and no more."""
+    ax.set_xlim(first.min(), first.max())
+    ax.set_ylim(second.min(), second.max())

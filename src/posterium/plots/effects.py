@@ -1,11 +1,15 @@
 """Figures of effects: how the average prediction moves with one column."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from posterium.evaluate.dependence import partial_dependence
 from posterium.plots import style
+
+AVERAGED, SETTINGS, TICKS = 100, 16, 60
+"""Rows that are averaged over, settings of a column, and marks of observed values, at most."""
 
 
 def effect(
@@ -62,6 +66,76 @@ def effect(
     return style.finish(
         ax, title=title, xlabel=xlabel if numeric else ylabel, ylabel=ylabel if numeric else xlabel
     )
+
+
+def partial_dependence_panels(
+    predict: Callable[[np.ndarray], Any],
+    x: Any,
+    names: Sequence[str],
+    *,
+    output: int = 0,
+    most: int = 6,
+    ax: Any = None,
+) -> np.ndarray:
+    """Draw the partial dependence on the columns that move the prediction most, these first.
+
+    Parameters
+    ----------
+    predict
+        Predictive distribution at rows (n, d).
+    x
+        Rows to average over, (n, d); of more than 100 so many are taken, evenly spaced.
+    names
+        Of the d columns.
+    output
+        Which target, where there are several; of classes all are drawn, of two the second.
+    most
+        Panels at most; columns that do not vary in x have none.
+    ax
+        As many matplotlib axes as there are panels; None makes a figure.
+
+    Returns
+    -------
+    numpy.ndarray
+        All axes, with the same vertical limits.
+    """
+    x = np.asarray(x)
+    varying = np.flatnonzero(np.ptp(x, axis=0) > 0)
+    if not varying.size:
+        raise ValueError("Expected a column that varies; all of x are constant. Give more rows.")
+    rows = x[np.unique(np.linspace(0, len(x) - 1, AVERAGED).round().astype(int))]
+    classes = getattr(predict(rows[:1]), "probs", None)
+    if classes is None:
+        shown, ylabel = {"mean": output}, "average prediction"
+    elif classes.shape[1] == 2:
+        shown, ylabel = {"P(y = 1)": 1}, "average P(y = 1)"
+    else:
+        shown = {f"class {c}": c for c in range(classes.shape[1])}
+        ylabel = "average probability"
+    found = []
+    for column in varying:
+        settings = _settings(x[:, column])
+        mean, sd = partial_dependence(predict, rows, column, settings)
+        found.append((column, settings, {n: (mean[:, k], sd[:, k]) for n, k in shown.items()}))
+    found.sort(key=lambda one: -max(np.ptp(mean) for mean, _ in one[2].values()))
+    panels = style.panels(ax, min(most, len(found)), columns=3, sharey=True)
+    for panel, (column, settings, curves) in zip(panels, found, strict=False):
+        effect(
+            settings, curves, ax=panel, xlabel=names[column],
+            observed=np.unique(np.quantile(x[:, column], np.linspace(0, 1, TICKS))),
+            ylabel=ylabel if panel is panels[0] else "",
+        )  # fmt: skip
+    style.share_limits(panels)
+    style.legend(panels[0])
+    return panels
+
+
+def _settings(values: np.ndarray) -> np.ndarray:
+    """Return what to set a column to: its values where these are few, else an even grid."""
+    different = np.unique(values)
+    if len(different) <= SETTINGS:
+        return different
+    return np.linspace(different[0], different[-1], SETTINGS)
 
 
 def _levels(

@@ -9,6 +9,33 @@ from posterium.plots import style
 LEVELS = (0.9, 0.5)
 
 
+def drawn(predictive: Any, *, count: int | None = None, output: int = 0) -> np.ndarray:
+    """Return the functions of a predictive by draws, (s, n): the means of one target.
+
+    Parameters
+    ----------
+    predictive
+        What `predict(..., how="draws")` or `prior_predictive` returned; of a regression.
+    count
+        Of the first so many draws; None for all.
+    output
+        Which target.
+
+    Raises
+    ------
+    ValueError
+        Where the prediction is in closed form, so that no function was drawn.
+    """
+    blocks = [np.asarray(block.mean) for block in predictive.components()]
+    functions = np.concatenate(blocks, axis=1)[:count, :, output]
+    if len(functions) < 2 and count != 1:
+        raise ValueError(
+            f"Expected a predictive by draws, to have functions; got {len(functions)} of them. "
+            "Predict with how='draws', draws=100."
+        )
+    return functions
+
+
 def function_draws(
     x: Any,
     predictive: Any,
@@ -46,8 +73,7 @@ def function_draws(
     ax = style.axes(ax)
     x = style.column(x, "x")
     order = np.argsort(x)
-    drawn = np.concatenate([block.mean for block in predictive.components()], axis=1)
-    x, functions = x[order], drawn[:, order, output]
+    x, functions = x[order], drawn(predictive, output=output)[:, order]
     for level in LEVELS:
         low, high = np.quantile(functions, [0.5 - level / 2, 0.5 + level / 2], axis=0)
         ax.fill_between(

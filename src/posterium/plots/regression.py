@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from posterium.plots import style
+from posterium.plots.functions import drawn
 
 
 def regression_band(
@@ -82,6 +83,64 @@ def _lines(ax: Any, x: np.ndarray, functions: np.ndarray) -> None:
     for number, line in enumerate(functions):
         label = "sampled functions" if number == 0 else None
         ax.plot(x, line, color=style.MEAN, linewidth=0.7, alpha=0.45, label=label)
+
+
+def exact_beside_sampled(
+    x: Any,
+    exact: Any,
+    sampled: Any,
+    *,
+    shown: int = 20,
+    data: tuple[Any, Any] | None = None,
+    sds: float = 2.0,
+    ax: Any = None,
+    titles: tuple[str, str] = ("Exact", "From sampled functions"),
+    xlabel: str = "x",
+    ylabel: str = "y",
+) -> Any:
+    """Draw the exact predictive on the left, and on the right what draws make of it.
+
+    On the right are some of the functions drawn, and the ends of the exact outer band as dashed
+    lines, so that what Monte Carlo adds can be seen.
+
+    Parameters
+    ----------
+    x
+        Inputs of the predictions, (n,) or (n, 1), in any order.
+    exact
+        What `predict` returned for them in closed form.
+    sampled
+        What `predict(..., how="draws")` returned for them, of the same fit.
+    shown
+        How many functions are lines.
+    data
+        Observed inputs and targets, drawn as points.
+    sds
+        Half width of the bands, in standard deviations.
+    ax
+        Two matplotlib axes; None makes a figure.
+    titles
+        Of both.
+
+    Returns
+    -------
+    numpy.ndarray
+        Both axes, with the same limits.
+    """
+    left, right = panels = style.panels(ax, 2, sharex=True, sharey=True)
+    given = {"data": data, "sds": sds, "xlabel": xlabel}
+    regression_band(x, exact, ax=left, title=titles[0], ylabel=ylabel, **given)
+    lines = drawn(sampled, count=shown)
+    regression_band(x, sampled, functions=lines, ax=right, title=titles[1], ylabel="", **given)
+    x = style.column(x, "x")
+    order = np.argsort(x)
+    mean, sd = (style.column(part, "exact")[order] for part in (exact.mean, exact.sd))
+    for end, label in ((mean - sds * sd, f"exact, {sds:g} sd"), (mean + sds * sd, None)):
+        right.plot(x[order], end, color=style.DATA, linestyle="--", linewidth=1, label=label)
+    style.share_limits(panels)
+    for panel in panels:
+        style.legend_below(panel, columns=3)
+    return panels
 
 
 def predicted_observed(

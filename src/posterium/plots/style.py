@@ -20,8 +20,12 @@ POINTS = ("#E69F00", "#009E73", "#CC79A7", "#000000")
 DASHES = ("-", "--", "-.", (0, (5, 1)))
 CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-PALE = 0.75
-"""How much of its strength a colour keeps as the ground that points and lines are drawn on."""
+MANY = 200
+"""More points than this are drawn small and pale."""
+CROWD = 5_000
+"""More points than this are drawn as a cloud of cells."""
+CELLS = (90, 55)
+"""Cells of a cloud across the figure, and up."""
 
 
 def axes(ax: Any) -> Any:
@@ -35,6 +39,50 @@ def axes(ax: Any) -> Any:
     if ax is not None:
         return ax
     return pyplot().subplots(figsize=(6, 4), layout="constrained")[1]
+
+
+def panels(ax: Any, count: int, *, columns: int | None = None, **options: Any) -> np.ndarray:
+    """Return so many axes, (count,): those given, or new ones in a figure of their own.
+
+    Parameters
+    ----------
+    ax
+        As many axes as asked for, in any shape; None makes a figure.
+    count
+        How many.
+    columns
+        So many stand side by side; None for all.
+    **options
+        For new axes, as `matplotlib.pyplot.subplots` takes them.
+
+    Raises
+    ------
+    ValueError
+        When axes are given, but not as many.
+    """
+    if ax is not None:
+        given = np.ravel(np.asarray(ax, object))
+        if len(given) != count:
+            raise ValueError(
+                f"Expected {count} axes for this figure; got {len(given)}. Make them by "
+                f"plt.subplots(1, {count}), or leave ax out."
+            )
+        return given
+    across = min(columns or count, count)
+    down = -(-count // across)
+    size = (6, 2.7 * down) if across == 1 else (4.8 * across, 3.8 * down)
+    sheet = pyplot().figure(figsize=size, layout="constrained")
+    made = np.ravel(sheet.subplots(down, across, squeeze=False, **options))
+    for spare in made[count:]:
+        spare.remove()
+    return made[:count]
+
+
+def share_limits(panels: Any) -> None:
+    """Give panels the same vertical limits, those that hold what all of them show."""
+    low, high = np.array([panel.get_ylim() for panel in panels]).T
+    for panel in panels:
+        panel.set_ylim(low.min(), high.max())
 
 
 def pyplot() -> Any:
@@ -74,12 +122,12 @@ def legend(ax: Any, **options: Any) -> Any:
     return ax.legend(handles, labels, fontsize="small", framealpha=0.85, **options)
 
 
-def legend_below(ax: Any) -> Any:
-    """Put a legend in one row under the axes, where it hides nothing."""
+def legend_below(ax: Any, columns: int | None = None) -> Any:
+    """Put a legend under the axes, where it hides nothing: in one row, or in so many columns."""
     entries = len(ax.get_legend_handles_labels()[0])
     return legend(
-        ax, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=entries, frameon=False,
-        columnspacing=1.2, handlelength=1.4, borderaxespad=0,
+        ax, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=columns or entries,
+        frameon=False, columnspacing=1.2, handlelength=1.4, borderaxespad=0,
     )  # fmt: skip
 
 
@@ -119,25 +167,38 @@ def column(values: Any, name: str) -> np.ndarray:
     return array
 
 
-def data_points(ax: Any, x: Any, y: Any, *, dense: bool = False) -> None:
-    """Draw the data as points; small and pale ones where they are dense."""
+def data_points(ax: Any, x: Any, y: Any) -> None:
+    """Draw the data as points, small and pale ones beyond 200, as a cloud beyond 5,000."""
     x, y = column(x, "data x"), column(y, "data y")
-    look = {"s": 3, "alpha": 0.4, "linewidths": 0} if dense else {"s": 26}
+    if len(x) > CROWD:
+        _cloud(ax, x, y)
+        return
+    look = {"s": 3, "alpha": 0.4, "linewidths": 0} if len(x) > MANY else {"s": 26}
     ax.scatter(x, y, color=DATA, zorder=3, label="data", **look)
 
 
-def probability_colours(count: int) -> np.ndarray:
-    """Return colours (count, 3) from class 0 over white to class 1: pale blue to pale red."""
-    pyplot()
-    from matplotlib import colormaps
+def _cloud(ax: Any, x: np.ndarray, y: np.ndarray) -> None:
+    """Draw points as cells, darker the more there are, under everything else."""
+    from matplotlib.colors import ListedColormap
 
-    strong = colormaps["RdBu_r"]((np.arange(count) + 0.5) / count)[:, :3]
-    return 1 - PALE * (1 - strong)
+    greys = ListedColormap(np.linspace(0.86, 0.25, 64)[:, None].repeat(3, axis=1))
+    ax.hexbin(
+        x, y, gridsize=CELLS, mincnt=1, bins="log", cmap=greys, linewidths=0.2, zorder=0.5,
+        rasterized=True,
+    )  # fmt: skip
+    ax.scatter([], [], marker="h", s=40, color="0.5", label=f"data: {len(x):,}, darker is more")
 
 
-def density_colours(count: int) -> list[str]:
-    """Return greys from white to a middle grey, on which lines still show."""
-    return [f"{level:.4f}" for level in np.linspace(1, 1 - PALE * 0.75, count)]
+def class_points(ax: Any, first: Any, second: Any, labels: Any, *, size: float = 22) -> None:
+    """Draw points by class, each class with a colour and a mark of its own."""
+    first, second, labels = np.asarray(first), np.asarray(second), np.asarray(labels)
+    for label in np.unique(labels):
+        rows, number = labels == label, int(label)
+        ax.scatter(
+            first[rows], second[rows], s=size, color=CLASSES[number % len(CLASSES)],
+            marker=MARKERS[number % len(MARKERS)], edgecolors=PAPER, linewidths=0.5, zorder=3,
+            label=f"class {number}",
+        )  # fmt: skip
 
 
 def check_grid(first: np.ndarray, second: np.ndarray, values: np.ndarray, name: str) -> None:

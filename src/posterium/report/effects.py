@@ -1,6 +1,6 @@
 """Effects: the average prediction over rows, with one column set to one value after another.
 
-Partial dependence (Friedman 2001), for every function of the posterior; its sd over functions is
+Partial dependence (friedman2001), for every function of the posterior; its sd over functions is
 what the model does not know of the effect.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from posterium.posterior.predictive import ClassPredictive
+from posterium.evaluate.dependence import averages
 from posterium.report.columns import InputColumn
 
 GRID = 16
@@ -127,32 +127,10 @@ def _all(
     plans = [(c, value) for c, many in zip(columns, settings, strict=True) for value in many]
     step = max(1, BATCH // len(rows))
     parts = [
-        _averages(predict, np.stack([column.put(rows, value) for column, value in some]))
+        averages(predict, np.stack([column.put(rows, value) for column, value in some]))
         for some in (plans[start : start + step] for start in range(0, len(plans), step))
     ]
     mean, sd = (np.concatenate(part) for part in zip(*parts, strict=True))
     ends = np.cumsum([len(many) for many in settings])[:-1]
     each = zip(columns, settings, np.split(mean, ends), np.split(sd, ends), strict=True)
     return [Effect(*one) for one in each]
-
-
-def _averages(
-    predict: Callable[[np.ndarray], Any], groups: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and epistemic sd of the average over each group of rows (g, b, d): (g, k).
-
-    What a closed form knows of each row's function alone counts as shared by the rows of a group,
-    so that the sd is never too small.
-    """
-    g, b, d = groups.shape
-    found = predict(groups.reshape(g * b, d))
-    blocks = list(found.components())
-    if isinstance(found, ClassPredictive):
-        each = np.concatenate([np.exp(block.log_probs) for block in blocks], axis=1)
-        alone = np.zeros_like(each[:1])
-    else:
-        each = np.concatenate([block.mean for block in blocks], axis=1)
-        alone = np.sqrt(np.concatenate([block.function_variance for block in blocks], axis=1))
-    average = each.reshape(len(each), g, b, -1).mean(axis=2)
-    shared = alone.reshape(len(alone), g, b, -1).mean(axis=2)
-    return average.mean(axis=0), np.sqrt(average.var(axis=0) + (shared**2).mean(axis=0))

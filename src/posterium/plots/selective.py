@@ -1,0 +1,81 @@
+"""Selective prediction: how good predictions are when the least sure are left to someone else."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from posterium.plots import style
+
+FIRST = 0.05
+"""Share of the rows from which on curves are drawn: of fewer the mean loss says little."""
+
+
+def risk_coverage(
+    answers: Mapping[str, tuple[Any, Any]],
+    *,
+    ax: Any = None,
+    title: str | None = None,
+    xlabel: str = "share of rows that are answered, the surest first",
+    ylabel: str = "mean loss of these rows",
+) -> Any:
+    """Draw the mean loss of the rows that are kept, over the share that is kept.
+
+    An uncertainty that knows where errors are makes the curve rise to the right, up to the mean
+    loss of all rows. The dashed line is that of rows kept by chance; dotted is what the losses
+    themselves would allow, the best there is.
+
+    Parameters
+    ----------
+    answers
+        Uncertainty and loss of each row, (n,) each, by the name the legend shows: entropies and
+        whether the label was wrong, or predictive sds and squared errors.
+    ax
+        Matplotlib axes; None makes a figure.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        What was drawn on.
+    """
+    ax = style.axes(ax)
+    for number, (name, (uncertainty, loss)) in enumerate(answers.items()):
+        look = style.line(number)
+        kept, risk = selective_risk(uncertainty, loss)
+        best = selective_risk(loss, loss)[1]
+        shown = kept >= FIRST
+        ax.axhline(risk[-1], color=look["color"], linestyle="--", linewidth=0.8, alpha=0.7)
+        ax.plot(
+            kept[shown], best[shown], color=look["color"], linestyle=":", linewidth=1.2,
+            label="by the losses themselves" if number == len(answers) - 1 else None,
+        )  # fmt: skip
+        ax.plot(kept[shown], risk[shown], linewidth=2, label=name, **look)
+    ax.set_xlim(0, 1)
+    ax.set_ylim(bottom=0)
+    style.legend(ax)
+    return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
+
+
+def selective_risk(uncertainty: Any, loss: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return shares of rows kept, the surest first, and the mean loss of those, (n,) each.
+
+    Rows that are equally sure come in any order: each counts with their mean loss.
+
+    Parameters
+    ----------
+    uncertainty
+        Of each row, (n,): only their order matters.
+    loss
+        Of each row, (n,).
+    """
+    uncertainty = style.column(uncertainty, "uncertainty").astype(float)
+    loss = style.column(loss, "loss").astype(float)
+    if uncertainty.shape != loss.shape or not loss.size:
+        raise ValueError(
+            "Expected one uncertainty and one loss a row, for at least one row; got shapes "
+            f"{uncertainty.shape} and {loss.shape}."
+        )
+    _, level, count = np.unique(uncertainty, return_inverse=True, return_counts=True)
+    expected = (np.bincount(level, loss) / count)[np.sort(level)]
+    rows = np.arange(1, len(loss) + 1)
+    return rows / len(loss), np.cumsum(expected) / rows
