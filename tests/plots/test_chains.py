@@ -28,7 +28,8 @@ def test_a_trace_has_a_line_a_chain_over_its_draws(ax):
 
 def heights(ax, bins):
     """Return the height of every bar, (c, bins), in units of an even share of the ranks."""
-    return np.array([bar.get_height() for bar in ax.patches]).reshape(-1, bins) * 2 / chains.TALL
+    even = ax.lines[0].get_ydata()[0]
+    return np.array([bar.get_height() for bar in ax.patches]).reshape(-1, bins) / even
 
 
 def test_bars_are_the_shares_of_ranks_of_each_chain(ax):
@@ -47,7 +48,7 @@ def test_chains_that_mix_stay_in_the_band_and_one_apart_leaves_it(ax):
     def outside(values):
         ax.clear()
         chains.ranks(values, bins=10, ax=ax)
-        corners = ax.collections[0].get_paths()[0].vertices[:, 1] * 2 / chains.TALL
+        corners = ax.collections[0].get_paths()[0].vertices[:, 1] / ax.lines[0].get_ydata()[0]
         found = heights(ax, 10)
         return np.mean((found < corners.min()) | (found > corners.max()), axis=1)
 

@@ -91,12 +91,12 @@ def test_curves_lie_between_the_best_and_all_rows(ax):
     rng = np.random.default_rng(0)
     loss = rng.random(200)
     risk_coverage({"model": (loss + rng.random(200), loss)}, ax=ax)
-    chance, best, model = ax.lines
+    model, best, chance = ax.lines
     np.testing.assert_allclose(chance.get_ydata(), loss.mean())
     assert model.get_xdata()[0] == 0.05
     np.testing.assert_allclose(model.get_xydata()[-1], [1, loss.mean()])
     assert np.all(best.get_ydata() <= model.get_ydata() + 1e-12)
-    assert entries(ax) == ["by the losses themselves", "model"]
+    assert entries(ax) == ["model", "losses themselves", "chance"]
 
 
 def test_rows_without_a_loss_are_refused(ax):

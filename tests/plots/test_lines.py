@@ -30,11 +30,12 @@ def test_lines_are_kept_in_their_order_as_bias_and_weight():
         lines.keep(float("nan"), 0)
 
 
-def test_kept_lines_run_over_the_range_of_x_with_a_number_each():
+def test_kept_lines_run_a_little_beyond_the_range_of_x_with_a_number_each():
     lines, ax = Lines([(1.0, 0.0), (0.0, 2.0)]), Figure().subplots()
     assert draw_lines([3.0, -1.0, 0.0], lines, data=(X, Y), ax=ax) is ax
-    np.testing.assert_array_equal(ax.lines[0].get_xydata(), [[-1, 1], [3, 1]])
-    np.testing.assert_array_equal(ax.lines[1].get_xydata(), [[-1, -2], [3, 6]])
+    np.testing.assert_allclose(ax.lines[0].get_xydata(), [[-1.2, 1], [3.2, 1]])
+    np.testing.assert_allclose(ax.lines[1].get_xydata(), [[-1.2, -2.4], [3.2, 6.4]])
+    np.testing.assert_allclose(ax.get_xlim(), (-1.2, 3.2))
     entries = [text.get_text() for text in ax.get_legend().get_texts()]
     assert entries == ["line 1", "line 2", "data"]
 

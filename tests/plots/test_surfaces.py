@@ -144,7 +144,7 @@ def test_regions_have_the_colour_of_their_class_paler_where_less_sure(ax):
     class_regions(FIRST, SECOND, probs, ax=ax)
     drawn = ax.collections[0].get_array()
     np.testing.assert_allclose(drawn, colours.blend(probs))
-    np.testing.assert_allclose(drawn[0, 0], 1 - 0.75 * (1 - np.array(to_rgb(style.CLASSES[0]))))
+    np.testing.assert_allclose(drawn[0, 0], 1 - 0.5 * (1 - np.array(to_rgb(style.CLASSES[0]))))
     borders = [part for part in ax.collections if hasattr(part, "levels")]
     for border in borders:
         np.testing.assert_allclose(border.get_paths()[0].vertices[:, 1], 1)

@@ -4,7 +4,6 @@ Weights of a network can change places without any change of the function; what 
 on are predictions, so these are what is drawn.
 """
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -18,8 +17,8 @@ from posterium.posterior.fit import Fit
 
 LEAST_DRAWS = 4
 MOST_BINS = 20
-TALL = 0.8
-"""Of the height of a chain's row, twice the height of a bar with its share of the ranks."""
+TALL = 0.9
+"""Of the height of a chain's row, the height of its highest bar at most."""
 
 
 def trace(
@@ -91,19 +90,22 @@ def ranks(
     bins = bins or calibration.bins_for(each, MOST_BINS)
     edges = np.linspace(0, values.size, bins + 1)
     placed = rankdata(values).reshape(values.shape) - 0.5
-    for number, chain in enumerate(placed):
+    shares = np.stack([np.histogram(chain, edges)[0] for chain in placed]) * bins / each
+    even = TALL / max(2.0, shares.max())
+    for number, share in enumerate(shares):
         independent = np.nan_to_num(mixing.ess_bulk(values[number : number + 1]))
         half = calibration.Z * np.sqrt((bins - 1) / max(float(independent), 1.0))
-        share = np.histogram(chain, edges)[0] * bins / each
         floor, color = -float(number), style.LINES[number % len(style.LINES)]
-        low, high = (floor + TALL / 2 * np.clip(1 + side * half, 0, 2) for side in (-1, 1))
+        low, high = (floor + even * np.clip(1 + side * half, 0, 2) for side in (-1, 1))
         ax.fill_between([0, values.size], low, high, color=style.REFERENCE, alpha=0.2, linewidth=0)
         ax.bar(
-            edges[:-1], TALL / 2 * share, np.diff(edges), bottom=floor, align="edge", color=color,
+            edges[:-1], even * share, np.diff(edges), bottom=floor, align="edge", color=color,
             alpha=0.75, edgecolor=style.PAPER, linewidth=0.6,
         )  # fmt: skip
-        ax.plot([0, values.size], [floor + TALL / 2] * 2, color=style.DATA, lw=0.7, ls="--")
-    ax.set_yticks(-np.arange(chains), [f"chain {number + 1}" for number in range(chains)])
+        ax.plot([0, values.size], [floor + even] * 2, color=style.DATA, lw=0.7, ls="--")
+    names = [f"chain {number + 1}" for number in range(chains)]
+    ax.set_yticks(even - np.arange(chains), names)
+    ax.tick_params(axis="y", length=0)
     ax.set_xlim(0, values.size)
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=None)
 
@@ -176,7 +178,7 @@ def probe_values(key: jax.Array, fit: Fit, x: Any, *, draws: int = 100) -> dict[
 
 def _place(row: np.ndarray) -> str:
     """Return an input in few characters."""
-    shown: Sequence[Any] = np.ravel(row)[:3]
+    shown = np.ravel(row)[:3]
     end = ", …" if np.size(row) > 3 else ""
     return ", ".join(f"{value:.3g}" for value in shown) + end
 

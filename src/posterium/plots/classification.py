@@ -154,7 +154,7 @@ def boundary_at_epochs(
         values = np.asarray(values)
         style.check_grid(first, second, values, f"probability at {epoch}")
         last = number == len(probability) - 1
-        grey = 0.72 * (1 - (number + 1) / len(probability))
+        grey = 0.0 if last else 0.75 * (1 - number / (len(probability) - 1))
         look = {"color": f"{grey:.4f}", "linewidth": 2.2 if last else 1.2}
         found = colours.crossed((0.5,), values)
         if found:

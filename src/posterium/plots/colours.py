@@ -8,6 +8,8 @@ from posterium.plots import style
 
 PALE = 0.75
 """How much of its strength a colour keeps as the ground that points and lines are drawn on."""
+MIXED = 0.5
+"""The same of the colours of classes, on which their own points lie."""
 
 
 def probabilities(count: int) -> np.ndarray:
@@ -52,9 +54,17 @@ def shades(colours: Any, levels: np.ndarray) -> dict[str, Any]:
 
 
 def bar(ax: Any, drawn: Any, label: str, ticks: Any = None) -> Any:
-    """Put a bar beside the axes that says which colour is which value."""
+    """Put a bar beside the axes that says which colour is which value, at round ones for None."""
+    from matplotlib.ticker import MaxNLocator
+
+    if ticks is None:
+        low, high = drawn.levels[[0, -1]]
+        slack = 1e-9 * (high - low)
+        every = MaxNLocator(6).tick_values(low, high)
+        ticks = every[(every >= low - slack) & (every <= high + slack)]
     beside = ax.figure.colorbar(drawn, ax=ax, label=label, ticks=ticks)
-    beside.outline.set_visible(False)
+    beside.outline.set(edgecolor=style.REFERENCE, linewidth=0.5)
+    beside.ax.minorticks_off()
     return beside
 
 
@@ -73,4 +83,4 @@ def blend(probs: np.ndarray) -> np.ndarray:
     from matplotlib.colors import to_rgb
 
     pure = [to_rgb(style.CLASSES[i % len(style.CLASSES)]) for i in range(probs.shape[-1])]
-    return np.clip(_paler(probs @ np.array(pure)), 0, 1)
+    return np.clip(1 - MIXED * (1 - probs @ np.array(pure)), 0, 1)

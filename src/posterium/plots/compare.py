@@ -148,7 +148,7 @@ def band_panels(
     numpy.ndarray
         All axes, in the order of the methods.
     """
-    panels = style.panels(ax, len(predictives), columns=columns, sharex=True, sharey=True)
+    panels = style.panels(ax, len(predictives), columns=columns, sharey=True)
     for panel, (name, found) in zip(panels, predictives.items(), strict=True):
         regression_band(
             x, found, data=data, sds=sds, ax=panel, title=name, xlabel=xlabel,

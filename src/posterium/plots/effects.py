@@ -100,8 +100,8 @@ def partial_dependence_panels(
         All axes, with the same vertical limits.
     """
     x = np.asarray(x)
-    varying = np.flatnonzero(np.ptp(x, axis=0) > 0)
-    if not varying.size:
+    varying = np.flatnonzero(np.ptp(x, axis=0) > 0).tolist()
+    if not varying:
         raise ValueError("Expected a column that varies; all of x are constant. Give more rows.")
     rows = x[np.unique(np.linspace(0, len(x) - 1, AVERAGED).round().astype(int))]
     classes = getattr(predict(rows[:1]), "probs", None)

@@ -114,12 +114,15 @@ def _rows(data: Any) -> tuple[np.ndarray | None, np.ndarray | None]:
 
 def _ends(fit: Fit, x: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     """Return the lowest and the highest value of each input, (d,)."""
-    if x is None and fit.seen is None:
+    if x is not None:
+        low, high = x.min(axis=0), x.max(axis=0)
+    elif fit.seen is not None:
+        low, high = fit.seen.low, fit.seen.high
+    else:
         raise ValueError(
             "Expected data, since this fit does not know the ranges of its inputs; got None. "
             "Give the rows: draw(key, fit, (x, y))."
         )
-    low, high = (fit.seen.low, fit.seen.high) if x is None else (x.min(axis=0), x.max(axis=0))
     if np.ndim(low) != 1:
         raise ValueError(
             f"Expected inputs as rows of numbers, (n, d); got rows of shape {np.shape(low)}. "

@@ -74,7 +74,7 @@ def draw_lines(
     Parameters
     ----------
     x
-        Inputs between which the lines run, (n,) or (n, 1), in any order.
+        Inputs over whose range, and a little more, the lines run: (n,) or (n, 1), in any order.
     lines
         What was kept.
     data
@@ -89,7 +89,7 @@ def draw_lines(
     """
     ax = style.axes(ax)
     x = style.column(x, "x")
-    ends = np.array([x.min(), x.max()])
+    ends = np.array(style.padded((x,), 0.05))
     several = len(lines) <= NUMBERED
     for number, heights in enumerate(lines(ends)):
         name = f"line {number + 1}" if several else "lines by hand"
@@ -139,7 +139,7 @@ class LineBoard:
         reach: float = REACH,
         title: str | None = "Move the line, keep those that you believe",
     ) -> None:
-        figure = style.pyplot().figure(figsize=(6, 5))
+        figure = style.pyplot().figure(figsize=(6, 5), layout="none")
         from matplotlib.widgets import Button, Slider
 
         self.lines = Lines() if lines is None else lines
@@ -154,7 +154,15 @@ class LineBoard:
         self.ax.set_ylim(*style.padded((y, np.array([-reach, reach])), 0.1))
         style.finish(self.ax, title=title, xlabel="x", ylabel="y")
         self.bias, self.weight = (
-            Slider(figure.add_axes((0.2, place, 0.55, 0.04)), name, -reach, reach, valinit=0.0)
+            Slider(
+                figure.add_axes((0.2, place, 0.55, 0.04)),
+                name,
+                -reach,
+                reach,
+                valinit=0.0,
+                color=style.MEAN,
+                initcolor="none",
+            )
             for name, place in (("bias b", 0.14), ("weight w", 0.06))
         )
         self.button = Button(figure.add_axes((0.86, 0.07, 0.11, 0.1)), "keep")

@@ -22,8 +22,8 @@ def risk_coverage(
     """Draw the mean loss of the rows that are kept, over the share that is kept.
 
     An uncertainty that knows where errors are makes the curve rise to the right, up to the mean
-    loss of all rows. The dashed line is that of rows kept by chance; dotted is what the losses
-    themselves would allow, the best there is.
+    loss of all rows. The level line is that of rows kept by chance; the dotted curve is what the
+    losses themselves would allow, the best there is.
 
     Parameters
     ----------
@@ -44,12 +44,12 @@ def risk_coverage(
         kept, risk = selective_risk(uncertainty, loss)
         best = selective_risk(loss, loss)[1]
         shown = kept >= FIRST
-        ax.axhline(risk[-1], color=look["color"], linestyle="--", linewidth=0.8, alpha=0.7)
-        ax.plot(
-            kept[shown], best[shown], color=look["color"], linestyle=":", linewidth=1.2,
-            label="by the losses themselves" if number == len(answers) - 1 else None,
-        )  # fmt: skip
         ax.plot(kept[shown], risk[shown], linewidth=2, label=name, **look)
+        thin = {"color": look["color"], "linewidth": 1}
+        last = number == len(answers) - 1
+        named = ("losses themselves", "chance") if last else (None, None)
+        ax.plot(kept[shown], best[shown], linestyle=":", label=named[0], **thin)
+        ax.axhline(risk[-1], linestyle=(0, (1, 3)), label=named[1], **thin)
     ax.set_xlim(0, 1)
     ax.set_ylim(bottom=0)
     style.legend(ax)

@@ -16,10 +16,12 @@ ALEATORIC = "#E69F00"
 REFERENCE = "#777777"
 MISS = "#D55E00"
 LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000")
-POINTS = ("#E69F00", "#009E73", "#CC79A7", "#000000")
+POINTS = ("#E69F00", "#000000", "#56B4E9", "#F0E442")
 DASHES = ("-", "--", "-.", (0, (5, 1)))
 CLASSES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+BELOW = 0.45
+"""Inches from the axes down to what stands under ticks and label."""
 MANY = 200
 """More points than this are drawn small and pale."""
 CROWD = 5_000
@@ -51,7 +53,7 @@ def panels(ax: Any, count: int, *, columns: int | None = None, **options: Any) -
     count
         How many.
     columns
-        So many stand side by side; None for all.
+        So many stand side by side at most; None for all.
     **options
         For new axes, as `matplotlib.pyplot.subplots` takes them.
 
@@ -68,10 +70,10 @@ def panels(ax: Any, count: int, *, columns: int | None = None, **options: Any) -
                 f"plt.subplots(1, {count}), or leave ax out."
             )
         return given
-    across = min(columns or count, count)
-    down = -(-count // across)
-    size = (6, 2.7 * down) if across == 1 else (4.8 * across, 3.8 * down)
-    sheet = pyplot().figure(figsize=size, layout="constrained")
+    down = -(-count // (columns or count))
+    across = -(-count // down)
+    width, height = {1: (6, 2.7), 2: (4.8, 3.8)}.get(across, (3.6, 3.0))
+    sheet = pyplot().figure(figsize=(width * across, height * down), layout="constrained")
     made = np.ravel(sheet.subplots(down, across, squeeze=False, **options))
     for spare in made[count:]:
         spare.remove()
@@ -124,10 +126,14 @@ def legend(ax: Any, **options: Any) -> Any:
 
 def legend_below(ax: Any, columns: int | None = None) -> Any:
     """Put a legend under the axes, where it hides nothing: in one row, or in so many columns."""
+    from matplotlib.transforms import ScaledTranslation
+
     entries = len(ax.get_legend_handles_labels()[0])
+    down = ScaledTranslation(0, -BELOW, ax.figure.dpi_scale_trans)
     return legend(
-        ax, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=columns or entries,
-        frameon=False, columnspacing=1.2, handlelength=1.4, borderaxespad=0,
+        ax, loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=ax.transAxes + down,
+        ncols=columns or entries, frameon=False, columnspacing=1.2, handlelength=1.4,
+        borderaxespad=0,
     )  # fmt: skip
 
 
@@ -181,12 +187,12 @@ def _cloud(ax: Any, x: np.ndarray, y: np.ndarray) -> None:
     """Draw points as cells, darker the more there are, under everything else."""
     from matplotlib.colors import ListedColormap
 
-    greys = ListedColormap(np.linspace(0.86, 0.25, 64)[:, None].repeat(3, axis=1))
+    greys = ListedColormap(np.linspace(0.93, 0.62, 64)[:, None].repeat(3, axis=1))
     ax.hexbin(
         x, y, gridsize=CELLS, mincnt=1, bins="log", cmap=greys, linewidths=0.2, zorder=0.5,
         rasterized=True,
     )  # fmt: skip
-    ax.scatter([], [], marker="h", s=40, color="0.5", label=f"data: {len(x):,}, darker is more")
+    ax.scatter([], [], marker="h", s=40, color="0.75", label=f"data: {len(x):,}, darker is more")
 
 
 def class_points(ax: Any, first: Any, second: Any, labels: Any, *, size: float = 22) -> None:

@@ -76,7 +76,16 @@ def surface(
     colours.bar(ax, ax.contourf(first, second, shown, levels=levels, **look), label)
     lines = colours.crossed(levels[EVERY::EVERY], shown)
     if lines:
-        ax.contour(first, second, shown, levels=lines, colors="black", linewidths=0.5, alpha=0.5)
+        ax.contour(
+            first,
+            second,
+            shown,
+            levels=lines,
+            colors="black",
+            linewidths=0.5,
+            alpha=0.5,
+            linestyles="solid",
+        )
     if data is not None:
         _points(ax, np.asarray(data[0]), data[1], {} if from_zero else look)
     ax.set_xlim(first.min(), first.max())

@@ -125,6 +125,6 @@ def both_terms(
             panel.get_legend().remove()
         later = _smoothed(values, smooth)[1]
         later = later[len(later) // 20 :]
-        panel.set_ylim(*style.padded((later[np.isfinite(later)], [*known.values()])))
+        panel.set_ylim(*style.padded((later[np.isfinite(later)], np.array([*known.values()]))))
     style.finish(panels[0], title=title, xlabel=None, ylabel=None)
     return panels
