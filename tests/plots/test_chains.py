@@ -80,7 +80,7 @@ def test_predictions_are_named_by_their_input_and_constants_are_left_out(fit):
 
 def test_each_prediction_has_its_trace_and_beside_it_its_ranks(fit):
     panels = chains.trace_and_ranks(None, fit, np.array([[0.5], [-2.0]]))
-    assert [panel.get_title() for panel in panels[::2]] == ["mean at 0.5", "mean at -2"]
+    assert [panel.get_ylabel() for panel in panels[::2]] == ["mean at 0.5", "mean at -2"]
     assert panels[1].get_title().startswith("R-hat 1.0")
     assert "bulk ESS" in panels[3].get_title()
     np.testing.assert_allclose(panels[2].lines[0].get_ydata(), MIXED[0] + 7)

@@ -32,10 +32,10 @@ def test_the_evidence_and_what_is_tuned_stand_side_by_side():
 def test_a_profile_marks_its_top_and_what_the_data_do_not_tell_from_it():
     ax = Figure().subplots()
     values = np.array([10.0, 0.1, 1.0, 100.0])
-    curves = {"line": [-21.0, -30.0, -20.0, -25.0], "Fourier": [-11.0, -40.0, -20.0, -10.0]}
+    curves = {"line": [-21.0, -30.0, -20.0, -23.5], "Fourier": [-11.0, -40.0, -20.0, -10.0]}
     evidence_profile(values, curves, chosen={"tuned": 2.0}, ax=ax)
     np.testing.assert_array_equal(
-        ax.lines[0].get_xydata(), [[0.1, -30], [1, -20], [10, -21], [100, -25]]
+        ax.lines[0].get_xydata(), [[0.1, -30], [1, -20], [10, -21], [100, -23.5]]
     )
     tops = [tuple(part.get_offsets()[0]) for part in ax.collections]
     assert tops == [(1, -20), (100, -10)]

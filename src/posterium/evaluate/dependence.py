@@ -28,8 +28,10 @@ def partial_dependence(
     settings
         What it is set to, (m,).
     """
-    groups = np.repeat(x[None], len(settings), axis=0)
-    groups[:, :, column] = np.asarray(settings)[:, None]
+    settings = np.asarray(settings)
+    whole = x.astype(np.result_type(x, settings))
+    groups = np.repeat(whole[None], len(settings), axis=0)
+    groups[:, :, column] = settings[:, None]
     return averages(predict, groups)
 
 

@@ -113,7 +113,7 @@ def ranks(
 def trace_and_ranks(key: jax.Array, fit: Fit, x: Any, *, draws: int = 100, ax: Any = None) -> Any:
     """Draw trace and ranks of what a fit predicts at some inputs, a row of two panels each.
 
-    Titles say R-hat and the bulk effective sample size of each prediction.
+    Titles on the right say R-hat and the bulk effective sample size of each prediction.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def trace_and_ranks(key: jax.Array, fit: Fit, x: Any, *, draws: int = 100, ax: A
     found = probe_values(key, fit, x, draws=draws)
     panels = style.panels(ax, 2 * len(found), columns=2)
     for (name, values), left, right in zip(found.items(), panels[::2], panels[1::2], strict=True):
-        trace(values, ax=left, title=name, ylabel=name)
+        trace(values, ax=left, ylabel=name)
         said = mixing.summary(values[:, :, None])
         ranks(
             values, ax=right,
