@@ -60,7 +60,7 @@ class Tempered:
         if self.temperature == 1:
             return self.of.phases(model, data)
         _refuse(self.of)
-        if hasattr(self.of, "of") and not isinstance(self.of, WHOLE):
+        if hasattr(self.of, "of") and type(self.of) not in WHOLE:
             inside = Tempered(self.of.of, self.temperature)
             return replace(self.of, of=inside).phases(model, data)
         refuse_correlated(model)

@@ -143,10 +143,13 @@ class LowRankWindows(Adaptation):
         gradients = memory.gradients.at[:, memory.count].set(chains.logdensity_grad)
         count = memory.count + slow
 
+        def mass(seen: tuple[jax.Array, jax.Array]) -> Any:
+            return low_rank.fisher(seen[0], seen[1], count)
+
         def anew(states: Any) -> Any:
             begin, _, best = _step_size(self.target)
             steps = jax.vmap(lambda step: begin(best(step)))(states[0])
-            found = jax.lax.map(lambda seen: low_rank.fisher(*seen, count), (draws, gradients))
+            found = jax.lax.map(mass, (draws, gradients))
             return strong((steps, found))
 
         states = jax.lax.cond(last, anew, lambda s: s, states)
