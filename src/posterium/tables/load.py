@@ -4,7 +4,10 @@ A file names records by their class; this module imports every module that decla
 """
 
 from posterium.combinators import resolve
+from posterium.evaluate.recalibration import isotonic, split, temperature, variance
 from posterium.posterior.store import load
 from posterium.tables import encode, fitted
 
-__all__ = ["encode", "fitted", "load", "resolve"]
+__all__ = [
+    "encode", "fitted", "isotonic", "load", "resolve", "split", "temperature", "variance",
+]  # fmt: skip

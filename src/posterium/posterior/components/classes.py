@@ -85,7 +85,7 @@ class ClassComponents:
             raise ValueError(
                 "Expected draws of the probabilities, or how far they vary, for a split into "
                 "aleatoric and epistemic; how='probit' gives averages. Use how='linear' or "
-                "how='bridge'."
+                "how='bridge'. Of a recalibrated predictive, ask the one before."
             )
         probs, _ = self._scaled()
         sure = _over_classes(entr(part) for part in np.moveaxis(probs, 2, 0))

@@ -1,0 +1,1 @@
+"""Recalibration: predictions corrected by rows that were not fitted."""
