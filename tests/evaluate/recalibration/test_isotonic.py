@@ -7,7 +7,7 @@ from scipy.special import softmax
 from sklearn.isotonic import IsotonicRegression
 from tests.evaluate.recalibration.cases import classes, classes_drawn, gaussian
 
-from posterium import IsotonicRecalibration, VarianceScaling, recalibrate
+from posterium import CalibrationWarning, IsotonicRecalibration, VarianceScaling, recalibrate
 
 RNG = np.random.default_rng(8)
 HOW = IsotonicRecalibration()
@@ -138,14 +138,18 @@ def test_quantiles_and_distribution_function_are_inverse_and_outputs_have_their_
     assert np.mean(high - low, axis=0) @ [-1, 1] > 0
 
 
-def test_targets_beyond_all_levels_are_refused_and_go_behind_a_factor():
-    y = np.array([-60.0, -0.5, 0.1, 0.6, 9.0])
-    predictive = gaussian(np.zeros(5), 1.0)
-    with pytest.raises(ValueError, match=r"2 of 5 rows lie outside.*VarianceScaling\(\) first"):
-        recalibrate(predictive, y, HOW)
+def test_quantiles_beyond_all_levels_are_cut_with_a_warning_and_not_behind_a_factor():
+    y = np.array([*np.linspace(-2, 2, 17), 9.0, 60.0])
+    predictive = gaussian(np.zeros(19), 1.0)
+    told = r"2 of 19 rows lie outside.*or above 0.925 are cut.*VarianceScaling\(\) first"
+    with pytest.warns(CalibrationWarning, match=told):
+        cut = recalibrate(predictive, y, HOW)(predictive)
+    np.testing.assert_allclose(cut.quantile(0.5), y[9], atol=1e-9)
+    assert cut.quantile(0.97)[0] < 9
     scaled = recalibrate(predictive, y, VarianceScaling())(predictive)
     found = recalibrate(scaled, y, HOW)(scaled)
-    np.testing.assert_allclose(found.cdf(y), np.arange(1, 6) / 6)
+    np.testing.assert_allclose(found.cdf(y), np.arange(1, 20) / 20)
+    np.testing.assert_allclose(found.quantile(np.array([0.5, 0.95]))[:, 0], [y[9], 60], atol=1e-6)
 
 
 def test_levels_outside_are_refused():

@@ -7,6 +7,7 @@ predicted p-quantile (Kuleshov, Fenner and Ermon 2018), of classes as the share 
 among those given a probability (Zadrozny and Elkan 2002).
 """
 
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,6 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from posterium._struct import struct
+from posterium.evaluate.recalibration.ranks import CalibrationWarning
 from posterium.evaluate.recalibration.rows import class_rows, number_rows, refuse_steps
 from posterium.posterior.components.classes import ClassComponents
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
@@ -37,8 +39,13 @@ class IsotonicRecalibration:
     Raises
     ------
     ValueError
-        Where the target has no density (counts), a target lies beyond all levels that float64 has
-        (some 8 sds: apply `VarianceScaling` first), or a class is not among the rows.
+        Where the target has no density (counts), or a class is not among the rows.
+
+    Warns
+    -----
+    CalibrationWarning
+        Where targets lie beyond all levels that float64 has, some 8 sds from what was predicted:
+        quantiles beyond theirs are cut there. Learn `VarianceScaling` first, and this behind it.
 
     Notes
     -----
@@ -58,8 +65,9 @@ class IsotonicRecalibration:
         y = number_rows(predictive, y, self)
         refuse_steps(predictive, y, self)
         levels = np.reshape(predictive.cdf(y), y.shape)
-        _refuse_outside(levels[weight > 0])
-        return IsotonicLevels(tuple(_of_levels(column, weight) for column in levels.T))
+        found = IsotonicLevels(tuple(_of_levels(column, weight) for column in levels.T))
+        _tell_outside(levels[weight > 0], found)
+        return found
 
 
 @struct
@@ -176,7 +184,7 @@ class RecalibratedPredictive:
     def quantile(self, q: float | np.ndarray) -> np.ndarray:
         """Return the corrected q-quantiles; an array of m levels leads with axis m.
 
-        Levels that go beyond 2^-53 from 0 or 1 are cut there.
+        Those at predicted levels within 2^-53 of 0 or 1 are cut there.
         """
         levels = np.asarray(q, np.float64)
         if levels.ndim > 1 or not ((levels > 0) & (levels < 1)).all():
@@ -215,21 +223,26 @@ class RecalibratedPredictive:
 def _of_levels(levels: np.ndarray, weight: np.ndarray) -> Increasing:
     """Return the function from predicted levels (n,) to the share of rows at or below them."""
     order = np.argsort(levels, kind="stable")
-    levels, weight = levels[order], weight[order]
+    levels, weight = np.clip(levels[order], LOWEST, HIGHEST), weight[order]
     middle = np.cumsum(weight) - 0.5 * weight
     inner = Increasing.fit(levels, (middle + 0.5) / (weight.sum() + 1), weight)
     ends = (np.concatenate([[0.0], part, [1.0]]) for part in (inner.at, inner.value))
     return Increasing(*ends)
 
 
-def _refuse_outside(levels: np.ndarray) -> None:
-    """Refuse levels (n, k) whose quantiles cannot be told from those of 0 and 1."""
+def _tell_outside(levels: np.ndarray, found: IsotonicLevels) -> None:
+    """Warn of levels (n, k) whose quantiles cannot be told from those of 0 and 1."""
     outside = ((levels <= LOWEST) | (levels >= HIGHEST)).any(axis=1)
     if outside.any():
-        raise ValueError(
+        low = max(float(function(np.array(LOWEST))) for function in found.functions)
+        high = min(float(function(np.array(HIGHEST))) for function in found.functions)
+        warnings.warn(
             f"IsotonicRecalibration expects targets at levels between 2^-53 and 1 - 2^-53; "
             f"{int(outside.sum())} of {len(levels)} rows lie outside, some 8 sds or more from what "
-            "was predicted. Learn VarianceScaling() first, and this from the predictions it gives."
+            f"was predicted. Corrected quantiles below about {low:.2g} or above {high:.4g} are cut "
+            "there. Learn VarianceScaling() first, and this from the predictions it gives.",
+            CalibrationWarning,
+            stacklevel=4,
         )
 
 

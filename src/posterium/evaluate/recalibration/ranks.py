@@ -24,7 +24,7 @@ ROUNDING = 1e-12
 
 
 class CalibrationWarning(UserWarning):
-    """A level that so few calibration rows cannot promise but by saying nothing."""
+    """A level about which the calibration rows say nothing."""
 
 
 @struct
