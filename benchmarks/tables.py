@@ -43,7 +43,7 @@ def fit_once(folder: Path, method: str, split: int) -> dict[str, object]:
 
     from posterium import BayesianRegressor
     from posterium.estimators import FitFailed
-    from posterium.evaluate.scores import regression_scores
+    from posterium.evaluate.scores import score
 
     jax.devices()
     x, y, x_test, y_test = read(folder, split)
@@ -52,8 +52,8 @@ def fit_once(folder: Path, method: str, split: int) -> dict[str, object]:
     with contextlib.suppress(FitFailed):
         model.fit(x, y)
     fitted, worked = time.perf_counter(), time.process_time()
-    scores = regression_scores(model.predict_dist(x_test), y_test)
-    return scores | {
+    scores = score(model.predict_dist(x_test), y_test)
+    return {name: found.value for name, found in scores.items()} | {
         "fit_s": fitted - began,
         "cpu_s": worked - busy,
         "predict_s": time.perf_counter() - fitted,

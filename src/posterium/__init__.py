@@ -15,6 +15,7 @@ _HOME = {
     "enable_compilation_cache": "driver.cache",
     "predict": "posterior.predict",
     "prior_predictive": "posterior.before",
+    "score": "evaluate.scores",
     "diagnose": "evaluate.diagnose",
     "Diagnosis": "evaluate.diagnose",
     "loo": "evaluate.loo",

@@ -12,6 +12,14 @@ from posterium.tables.fitted import Fitted
 REGRESSION = ["mean", "sd", "aleatoric_sd", "epistemic_sd", "lower", "upper", "outside"]
 COMMON = ["task", "method", "n_train", "n_test"]
 END = ["seconds", "verdict", "seed"]
+NUMBERS = [
+    "rmse", "mae", "r2", "nll", "crps", "coverage_90", "width_90", "interval_90", "sharpness",
+]  # fmt: skip
+CLASSES = [
+    "accuracy", "confidence", "nll", "brier", "brier_reliability", "brier_resolution",
+    "brier_uncertainty", "brier_within", "ece", "ece_debiased", "auroc", "misclassified_auroc",
+    "misclassified_aupr", "aurc", "excess_aurc",
+]  # fmt: skip
 
 
 def rows(path_or_text):
@@ -40,7 +48,8 @@ def fitted(numbers, tmp_path_factory):
 
 def test_a_fit_writes_scores_under_the_agreed_keys(fitted):
     report = json.loads((fitted / "r.json").read_text())
-    assert list(report) == [*COMMON, "rmse", "nll", "crps", "coverage_90", "width_90", *END]
+    assert list(report) == [*COMMON, *NUMBERS, "standard_errors", *END]
+    assert list(report["standard_errors"]) == NUMBERS
     assert (report["n_train"], report["n_test"]) == (54, 6)
     assert (report["task"], report["method"]) == ("regression", "exact")
     assert (report["verdict"], report["seed"]) == ("ok", 7)
@@ -50,6 +59,8 @@ def test_the_written_scores_are_those_of_the_written_predictions(fitted):
     report, table = json.loads((fitted / "r.json").read_text()), rows(fitted / "p.csv")
     mean, sd, y = (column(table, name) for name in ("mean", "sd", "observed"))
     assert report["rmse"] == pytest.approx(np.sqrt(np.mean((mean - y) ** 2)), rel=1e-12)
+    error = np.std(np.abs(mean - y), ddof=1) / np.sqrt(len(y))
+    assert report["standard_errors"]["mae"] == pytest.approx(error, rel=1e-12)
     inside = (column(table, "lower") <= y) & (y <= column(table, "upper"))
     assert report["coverage_90"] == pytest.approx(inside.mean())
     gaussian = np.mean(0.5 * ((y - mean) / sd) ** 2 + np.log(sd) + 0.5 * np.log(2 * np.pi))
@@ -145,7 +156,10 @@ def test_classes_come_back_as_they_were_written(words, run, tmp_path):
     written = ["--out", model, "--predictions", held, "--json", result]
     assert run("fit", words, *options, *written)[0] == 0
     report = json.loads(result.read_text())
-    assert list(report) == [*COMMON, "accuracy", "nll", "brier", "ece", "auroc", *END]
+    assert list(report) == [*COMMON, *CLASSES, "standard_errors", *END]
+    parts = [report[f"brier_{part}"] for part in ("reliability", "resolution", "uncertainty")]
+    whole = parts[0] - parts[1] + parts[2] + report["brier_within"]
+    assert whole == pytest.approx(report["brier"], abs=1e-12)
     status, out, _ = run("predict", model, words)
     table = rows(out)
     probs = ["p_=oak", "p_ash", "p_fir, red"]

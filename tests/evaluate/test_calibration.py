@@ -8,9 +8,15 @@ from posterium.evaluate.calibration import (
     bins_for,
     coverage_curve,
     pit_histogram,
+    randomised_pit,
     reliability,
     wilson,
 )
+from posterium.numerics.laws.counts import PoissonLaw
+from posterium.posterior.components.classes import ClassComponents
+from posterium.posterior.components.gaussian import GaussianComponents
+from posterium.posterior.components.laws import LawComponents
+from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
 
 
 def test_bins_hold_the_rows_of_their_range():
@@ -63,3 +69,38 @@ def test_rows_fill_their_bins():
 def test_no_rows_are_refused():
     with pytest.raises(ValueError, match="at least one row"):
         reliability(np.zeros(0), np.zeros(0))
+
+
+def counts(rate):
+    components = LawComponents(PoissonLaw(), (rate[None, :, None],))
+    return RegressionPredictive(lambda: [components], (len(rate), 1), squeeze=True)
+
+
+def test_the_randomised_pit_of_right_counts_is_uniform_and_the_plain_one_is_not():
+    rng = np.random.default_rng(3)
+    rate = rng.uniform(0.2, 2, 2000)
+    y, predictive = rng.poisson(rate), counts(rate)
+    drawn = randomised_pit(0, predictive, y)
+    assert stats.kstest(drawn, "uniform").pvalue > 0.01
+    assert stats.kstest(predictive.pit(y), "uniform").pvalue < 1e-6
+    assert stats.kstest(randomised_pit(0, counts(1.2 * rate), y), "uniform").pvalue < 1e-6
+    upto, below = stats.poisson.cdf(y, rate), stats.poisson.cdf(y - 1, rate)
+    assert np.all((below - 1e-12 <= drawn) & (drawn <= upto + 1e-12))
+
+
+def test_the_randomised_pit_of_numbers_is_the_plain_one():
+    y = np.linspace(-1, 1, 5)
+    components = GaussianComponents(np.zeros((1, 5, 1)), 1.0)
+    numbers = RegressionPredictive(lambda: [components], (5, 1), squeeze=True)
+    np.testing.assert_array_equal(randomised_pit(0, numbers, y), numbers.cdf(y))
+
+
+def test_the_randomised_pit_of_classes_needs_their_order():
+    rng = np.random.default_rng(4)
+    probs = rng.dirichlet([1, 2, 1], 2000)
+    y = (rng.random(2000)[:, None] > np.cumsum(probs, axis=1)).sum(axis=1)
+    parts = ClassComponents.from_probs(probs[None])
+    ordered = ClassPredictive(lambda: [parts], (2000, 3), ordered=True)
+    assert stats.kstest(randomised_pit(0, ordered, y), "uniform").pvalue > 0.01
+    with pytest.raises(ValueError, match="Expected ordered classes"):
+        randomised_pit(0, ClassPredictive(lambda: [parts], (2000, 3)), y)

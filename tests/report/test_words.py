@@ -5,13 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from posterium.evaluate.scores import Score
+from posterium.evaluate.scores import Score, class_scores, number_scores
 from posterium.report.words import (
     classification_lines,
     count,
     coverage_reading,
     number,
     percent,
+    regression_lines,
     with_error,
 )
 
@@ -61,10 +62,23 @@ def test_coverage_is_read_against_chance(share, said):
 
 
 def test_classes_that_no_scored_row_has_are_named_beside_a_ranking_that_is_not_defined():
-    score = Score(0.5, 0.1)
-    found = {name: score for name in ("accuracy", "brier", "ece")} | {"auroc": Score(math.nan, 0)}
-    lines = classification_lines(found, score, np.zeros(3, int), ("a", "b", "c"))
+    probs = np.tile([0.5, 0.3, 0.2], (3, 1))
+    found = class_scores(probs, np.zeros(3, int), np.log([0.5, 0.5, 0.5]))
+    lines = classification_lines(found, np.zeros(3, int), ("a", "b", "c"))
     reading = {line.name: line.reading for line in lines}
     assert reading["AUROC"].endswith("No scored row is of the class “b”, “c”.")
     assert reading["NLL"].endswith("The shares of the classes alone have 0.")
     assert "up to about 1 for so many rows" in reading["ECE"]
+    assert reading["Brier"].endswith(
+        "It is 0 of the data themselves, less 0 for telling rows apart, plus 0.38 for "
+        "probabilities that are off and 0 for those that differ within a bin."
+    )
+
+
+def test_a_log_density_that_is_joint_with_other_targets_has_no_line_of_its_own():
+    y, one = np.array([1.0, 2.0]), np.ones(2)
+    for log_prob, name in ((-one, "NLL"), (None, "Coverage of 90% intervals")):
+        found = number_scores(y, one, one, (0 * one, 3 * one), one, log_prob)
+        names = [line.name for line in regression_lines(found, y, "km")]
+        assert names[4] == name
+        assert names[-2:] == ["Interval score, 90%", "Sharpness"]

@@ -7,12 +7,13 @@ import numpy as np
 
 from posterium.cli.advice import advise
 from posterium.cli.messages import DONE, FAILED, in_options, say
-from posterium.evaluate.scores import classification_scores, regression_scores
+from posterium.evaluate.scores import score
 from posterium.posterior.fit import Verdict
 from posterium.posterior.predictive import RegressionPredictive
 from posterium.tables.errors import plain
 from posterium.tables.write import classification_columns, regression_columns
 
+ERRORS = "standard_errors"
 NOT_FINITE = "The model's predictions are not finite: no scores, no predictions are written."
 
 
@@ -43,11 +44,17 @@ def spread(columns: dict[str, np.ndarray], rows: np.ndarray) -> dict[str, np.nda
     return found
 
 
-def scores(found: Any, y: np.ndarray) -> dict[str, float | None]:
-    """Return the scores of predictions by their JSON keys."""
-    if isinstance(found, RegressionPredictive):
-        return regression_scores(found, y)
-    return classification_scores(found, y)
+def scores(found: Any, y: np.ndarray) -> dict[str, Any]:
+    """Return the scores of predictions by their JSON keys, and those of their standard errors.
+
+    None where a score, or its error, is not defined.
+    """
+    scored = score(found, y)
+    values, errors = (
+        {name: part[place] if np.isfinite(part[place]) else None for name, part in scored.items()}
+        for place in range(2)
+    )
+    return {**values, ERRORS: errors}
 
 
 def usable(found: Any, verdict: Verdict) -> bool:
@@ -62,11 +69,14 @@ def usable(found: Any, verdict: Verdict) -> bool:
 
 
 def show(values: Mapping[str, Any]) -> None:
-    """Print names and values, one a line; those that are None are left out."""
+    """Print names and values, one a line, with standard errors; what is None is left out."""
+    errors = values.get(ERRORS, {})
     for name, value in values.items():
+        if value is None or name == ERRORS:
+            continue
         text = f"{value:.6g}" if isinstance(value, float) else str(value)
-        if value is not None:
-            print(f"{name:<12} {plain(text)}")
+        error = "" if errors.get(name) is None else f" +- {errors[name]:.2g}"
+        print(f"{name:<20} {plain(text)}{error}")
 
 
 def announce(verdict: Verdict, method: Any) -> None:

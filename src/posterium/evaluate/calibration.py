@@ -7,6 +7,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from posterium.posterior.predictive import (
+    ClassPredictive,
+    Key,
+    RegressionPredictive,
+    generator_from,
+)
+
 MOST_BINS = 10
 ROWS_A_BIN = 10
 Z = 1.96
@@ -98,6 +105,44 @@ def coverage_curve(pit: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.
     distance = np.sort(2 * np.abs(pit - 0.5))
     covered = np.searchsorted(distance, levels * (1 + 1e-12), side="right") / len(pit)
     return covered, np.sqrt(levels * (1 - levels) / len(pit))
+
+
+def randomised_pit(
+    key: Key, predictive: RegressionPredictive | ClassPredictive, y: np.ndarray
+) -> np.ndarray:
+    """Return P(Y < y) + v P(Y = y), v uniform: the PIT of counts and of ordered classes.
+
+    It is uniform exactly where the predictive is calibrated, which `RegressionPredictive.pit`, with
+    1/2 in the place of v, is for numbers only (czado2009).
+
+    Parameters
+    ----------
+    key
+        Seed, JAX key, or NumPy generator.
+    predictive
+        Of numbers, counts, or ordered classes.
+    y
+        Targets in the shape of its mean, or class indices (n,).
+
+    Returns
+    -------
+    np.ndarray
+        In the shape of y.
+    """
+    y = np.asarray(y)
+    if isinstance(predictive, RegressionPredictive):
+        upto = predictive.cdf(y)
+        here = 2 * (upto - predictive.pit(y))
+    elif predictive.ordered:
+        rows = np.arange(len(y))
+        upto = np.cumsum(predictive.probs, axis=1)[rows, y]
+        here = predictive.probs[rows, y]
+    else:
+        raise ValueError(
+            "Expected ordered classes for a PIT; those of this predictive have no order. Use "
+            "reliability, or the likelihood Ordinal()."
+        )
+    return upto - generator_from(key).random(upto.shape) * here
 
 
 def pit_histogram(

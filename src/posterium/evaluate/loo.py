@@ -18,7 +18,7 @@ from scipy.special import logsumexp
 
 from posterium.evaluate import draws as by_draw
 from posterium.evaluate.psis import LEAST_DRAWS, smoothed
-from posterium.evaluate.scores import Score
+from posterium.evaluate.scores.rows import Score
 from posterium.model.data import Data
 from posterium.posterior.fit import Fit
 

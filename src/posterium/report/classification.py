@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from posterium.evaluate import errors, scores
+from posterium.evaluate import scores
 from posterium.plots import style
 from posterium.plots.calibration import reliability
 from posterium.plots.classification import confusion
@@ -23,10 +23,9 @@ MATRIX = 10
 
 def sections(subject: Subject, found: Labels, sheet: Sheet) -> Sections:
     """Return what the page says of predictions of classes."""
-    scored = errors.classification(found.probs, found.y)
-    nll = scores.nll(found.log_prob)
+    scored = scores.class_scores(found.probs, found.y, found.log_prob)
     return Sections(
-        tables=[("", classification_lines(scored, nll, found.y, subject.classes))],
+        tables=[("", classification_lines(scored, found.y, subject.classes))],
         predicted=[_confusion(found, subject.classes, sheet)],
         calibration=_calibration(found, subject.classes, sheet),
         split=[_split(found, sheet)],
@@ -34,7 +33,7 @@ def sections(subject: Subject, found: Labels, sheet: Sheet) -> Sections:
             Tile("Accuracy", *with_error(scored["accuracy"], share=True)),
             Tile("AUROC", *with_error(scored["auroc"]))
             if np.isfinite(scored["auroc"].value)
-            else Tile("NLL", *with_error(nll)),
+            else Tile("NLL", *with_error(scored["nll"])),
             Tile("Calibration error", *with_error(scored["ece"], share=True)),
         ],
         summary=_summary(found, subject.classes, scored),
@@ -46,7 +45,7 @@ def sections(subject: Subject, found: Labels, sheet: Sheet) -> Sections:
     )  # fmt: skip
 
 
-def _summary(found: Labels, classes: tuple[str, ...], scored: dict[str, scores.Score]) -> list[str]:
+def _summary(found: Labels, classes: tuple[str, ...], scored: scores.Scores) -> list[str]:
     counts = np.bincount(found.y, minlength=len(classes))
     top = found.probs.max(axis=1)
     confident, right = top.mean(), scored["accuracy"].value

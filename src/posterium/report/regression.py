@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from posterium.evaluate import errors, scores
+from posterium.evaluate import scores
 from posterium.plots import style
 from posterium.plots.calibration import coverage_curve, pit
 from posterium.plots.regression import predicted_observed
@@ -34,20 +34,15 @@ def sections(subject: Subject, found: Numbers, sheet: Sheet) -> Sections:
     joint = scores.nll(found.log_prob)
     for place, name in enumerate(subject.targets):
         one = found.target(place)
-        lines = _scored(one)
-        words = regression_lines(
-            lines,
-            one.y,
-            joint if single else None,
-            f"units of {name}" if not single else "units of the target",
-        )
+        unit = "units of the target" if single else f"units of {name}"
+        words = regression_lines(_scored(one, alone=single), one.y, unit)
         tables.append(("" if single else name, words))
         if place < SHOWN:
             label = "" if single else f": {name}"
             predicted.append(_predicted(one, name, label, sheet))
             calibration += _calibration(one, label, sheet)
             split.append(_split(one, name, label, sheet))
-    first = _scored(found.target(0))
+    first = _scored(found.target(0), alone=single)
     return Sections(
         tables=tables,
         predicted=predicted,
@@ -61,12 +56,13 @@ def sections(subject: Subject, found: Numbers, sheet: Sheet) -> Sections:
     )
 
 
-def _scored(one: Numbers) -> dict[str, scores.Score]:
-    return errors.regression(one.y, one.mean, one.interval(), one.crps)
+def _scored(one: Numbers, *, alone: bool) -> scores.Scores:
+    log_prob = one.log_prob if alone else None
+    return scores.number_scores(one.y, one.mean, one.sd, one.interval(), one.crps, log_prob)
 
 
 def _tiles(
-    first: dict[str, scores.Score], found: Numbers, subject: Subject, joint: scores.Score
+    first: scores.Scores, found: Numbers, subject: Subject, joint: scores.Score
 ) -> list[Tile]:
     if len(subject.targets) > 1:
         return [
@@ -81,7 +77,7 @@ def _tiles(
 
 
 def _summary(
-    first: dict[str, scores.Score], one: Numbers, subject: Subject, joint: scores.Score
+    first: scores.Scores, one: Numbers, subject: Subject, joint: scores.Score
 ) -> list[str]:
     if len(subject.targets) > 1:
         return [

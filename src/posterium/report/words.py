@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from posterium.evaluate.scores import BINS, Score
+from posterium.evaluate.scores import Score, Scores
+from posterium.evaluate.scores.bins import BINS
 from posterium.tables.errors import listing
 
 MINUS = "\u2212"
@@ -74,17 +75,13 @@ class Line:
     reading: str
 
 
-def regression_lines(
-    found: dict[str, Score], y: np.ndarray, nll: Score | None, unit: str
-) -> list[Line]:
+def regression_lines(found: Scores, y: np.ndarray, unit: str) -> list[Line]:
     """Return the scores of one numeric target y (n,) with their readings.
 
     Parameters
     ----------
     found
-        From `evaluate.errors.regression`.
-    nll
-        Negative log density, in nats; None where it is joint with other targets.
+        From `number_scores`.
     unit
         What the target is measured in, in words.
     """
@@ -99,24 +96,26 @@ def regression_lines(
             "without uncertainty.",
         ),
     ]  # fmt: skip
-    if nll is not None:
+    if "nll" in found:
         text = "Mean negative log density, in nats a row; lower is better."
         if spread > 0:
             plain = 0.5 * math.log(2 * math.pi * math.e * spread**2)
             text += f" A Gaussian with the mean and sd of these rows has {number(plain)}."
-        lines.append(_line("NLL", nll, text))
+        lines.append(_line("NLL", found["nll"], text))
     lines += [
         _line("Coverage of 90% intervals", found["coverage_90"],
               coverage_reading(found["coverage_90"].value, len(y)), share=True),
         _line("Width of 90% intervals", found["width_90"],
               f"Mean width, in {unit}; narrow is good as long as the coverage holds."),
+        _line("Interval score, 90%", found["interval_90"],
+              f"Width, and a fine for each row outside, in {unit}: judges coverage and width at "
+              "once; lower is better."),
+        _line("Sharpness", found["sharpness"], f"Mean predicted sd, in {unit}."),
     ]  # fmt: skip
     return lines
 
 
-def classification_lines(
-    found: dict[str, Score], nll: Score, y: np.ndarray, classes: tuple[str, ...]
-) -> list[Line]:
+def classification_lines(found: Scores, y: np.ndarray, classes: tuple[str, ...]) -> list[Line]:
     """Return the scores for class indices y (n,) with their readings."""
     shares = np.bincount(y, minlength=len(classes)) / len(y)
     common = int(shares.argmax())
@@ -132,14 +131,24 @@ def classification_lines(
         _line("Accuracy", found["accuracy"],
               f"Share of rows whose class is right. Always saying “{classes[common]}” would be "
               f"right for {percent(shares[common])}.", share=True),
-        _line("NLL", nll, "Mean negative log probability of the class that came true, in nats; "
-              f"lower is better. The shares of the classes alone have {number(blind)}."),
+        _line("NLL", found["nll"],
+              "Mean negative log probability of the class that came true, in nats; lower is "
+              f"better. The shares of the classes alone have {number(blind)}."),
         _line("Brier", found["brier"],
-              "Mean squared distance of the probabilities from what came true; 0 is perfect."),
+              "Mean squared distance of the probabilities from what came true; 0 is perfect. "
+              f"{_brier_parts(found)}"),
         _line("ECE", found["ece"],
               "Mean gap between the confidence in the top class and how often it is right. Chance "
               f"alone gives up to about {number(chance, 2)} for so many rows."),
+        _line("ECE, debiased", found["ece_debiased"],
+              "The same less what chance adds on average; it can be negative."),
         _line("AUROC", found["auroc"], ranked),
+        _line("AUROC of errors", found["misclassified_auroc"],
+              "How well low confidence finds the rows whose class is wrong: 0.5 is chance."),
+        _line("AURC", found["aurc"],
+              "Mean share of wrong rows as the least confident are given up one by one; all rows "
+              f"have {number(1 - found['accuracy'].value, 3)}, and the best order of them "
+              f"{number(found['aurc'].value - found['excess_aurc'].value, 3)}."),
     ]  # fmt: skip
 
 
@@ -161,6 +170,16 @@ def coverage_reading(share: float, rows: int, level: float = 0.9) -> str:
 
 def _line(name: str, score: Score, reading: str, *, share: bool = False) -> Line:
     return Line(name, *with_error(score, share=share), reading)
+
+
+def _brier_parts(found: Scores) -> str:
+    """Say what the Brier score is made of."""
+    names = ("uncertainty", "resolution", "reliability", "within")
+    chance, gained, off, within = (number(round(found[f"brier_{n}"].value, 4), 3) for n in names)
+    return (
+        f"It is {chance} of the data themselves, less {gained} for telling rows apart, plus {off} "
+        f"for probabilities that are off and {within} for those that differ within a bin."
+    )
 
 
 def _beside(spread: float) -> str:

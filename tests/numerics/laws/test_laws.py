@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from scipy.integrate import quad
+from scipy.special import beta
 
 from posterium.numerics.laws import mixed
 from posterium.numerics.laws.counts import NegativeBinomialLaw, PoissonLaw
@@ -201,6 +202,10 @@ def test_crps_of_single_laws_is_that_of_closed_forms():
     laplace = (np.zeros((3, 1, 1)), np.full((3, 1, 1), b / 2), np.broadcast_to(level, (3, 1, 1)))
     exact = y + b * np.exp(-y / b) - 0.75 * b
     np.testing.assert_allclose(mixed.crps(QuantilesLaw(), laplace, y), exact, rtol=1e-12)
+    for df in (1.3, 2.5, 4.0, 30.0, 1000.0):  # jordan2019, appendix A.2
+        exact = 2 * np.sqrt(df) * beta(0.5, df - 0.5) / ((df - 1) * beta(0.5, df / 2) ** 2)
+        found = mixed.half_spread(StudentTLaw(), tuple(np.array([v]) for v in (0.7, 1.0, df)))
+        assert found == pytest.approx(exact, rel=2e-10)
 
 
 @every

@@ -73,7 +73,7 @@ def crps(law: Law, parameters: tuple[Array, ...], y: Array) -> Array:
 
     Of counts the sum of (F(j) - 1[y <= j])^2, to about 1e-10 of the score. Else
     E|Y - y| - E|Y - Y'| / 2 (gneiting2007, eq. 21) with the first term in closed form, and the
-    second as the integral of F (1 - F), by quadrature to about 1e-8 of the score. Infinite where
+    second as the integral of F (1 - F), by quadrature to about 1e-10 of the score. Infinite where
     the mean does not exist.
     """
     parts = [tuple(part[row] for part in parameters) for row in range(len(y))]

@@ -4,8 +4,8 @@ import numpy as np
 
 from posterium.numerics.laws.base import Array
 
-STEP = 0.4
-"""Step of the trapezoidal rule in lengths over which the integrand is smooth, for about 1e-9."""
+STEP = 0.2
+"""Step of the trapezoidal rule in lengths over which the integrand is smooth, for about 1e-10."""
 LEGENDRE, SHARES = np.polynomial.legendre.leggauss(12)
 
 
