@@ -118,7 +118,10 @@ def test_evaluate_writes_the_keys_of_a_fit(fitted, numbers, run, tmp_path):
     assert (report["n_train"], report["n_test"], report["seed"]) == (54, 60, 7)
     assert report["rmse"] < 0.15
     *scores, last = out.splitlines()
+    errors = report.pop("standard_errors")
     assert [line.split()[0] for line in scores] == list(report)
+    (shown,) = (line for line in scores if line.startswith("mae "))
+    assert shown.split()[1:] == [f"{report['mae']:.6g}", "+-", f"{errors['mae']:.2g}"]
     assert last == f"Scores: {target}"
 
 
