@@ -165,14 +165,10 @@ def risk_coverage(
     found, best = selective.risk_coverage(uncertainty, loss), selective.risk_coverage(loss, loss)
     ax.axhline(found.risk[-1], color=style.REFERENCE, linewidth=1, linestyle=":", label="no order")
     ax.plot(best.coverage, best.risk, color=style.REFERENCE, linestyle="--", label="best order")
-    low, high = found.risk - 2 * found.se, found.risk + 2 * found.se
-    few = max(1, len(loss) // FEWEST)
-    kept = slice(few, None)
-    ax.fill_between(
-        found.coverage[kept], np.maximum(low, 0)[kept], high[kept], color=style.MEAN, alpha=0.2,
-        linewidth=0,
-    )  # fmt: skip
-    ax.plot(found.coverage[kept], found.risk[kept], color=style.MEAN, linewidth=2, label="this one")
+    coverage, risk, se = (part[max(1, len(loss) // FEWEST) :] for part in found)
+    low = np.maximum(risk - 2 * se, min(0, loss.min()))
+    ax.fill_between(coverage, low, risk + 2 * se, color=style.MEAN, alpha=0.2, linewidth=0)
+    ax.plot(coverage, risk, color=style.MEAN, linewidth=2, label="this one")
     ax.set_xlim(0, 1)
     style.legend(ax)
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)

@@ -198,7 +198,7 @@ def _subject(
     if getattr(fit.model.likelihood, "censored", False):
         raise UserError(
             "A report shows predictions beside whole times; those of this model may be cut off.",
-            "Score it with posterium evaluate, or with regression_scores of posterium.evaluate.",
+            "Score it with posterium evaluate, or with posterium.score.",
         )
     if fit.model.likelihood.task == "regression":
         y = np.asarray(y, np.float64).reshape(len(y), -1)

@@ -132,6 +132,17 @@ def test_errors_of_gaps_that_are_no_chance_are_those_of_the_bootstrap(norm, by):
     )
 
 
+def test_the_error_of_the_debiased_one_holds_where_gaps_are_of_the_size_of_chance():
+    rng = np.random.default_rng(6)
+    p = np.repeat([0.2, 0.4, 0.6, 0.8], 100)
+    found = [
+        scores.calibration_error(p, rng.random(400) < p + 0.05, debiased=True) for _ in range(2000)
+    ]
+    spread = np.std([f.value for f in found], ddof=1)
+    claimed = math.sqrt(np.mean([f.se**2 for f in found]))
+    assert claimed == pytest.approx(spread, rel=4 / math.sqrt(4000) + 0.05)
+
+
 def test_the_largest_gap_is_that_of_its_bin_alone():
     p = np.repeat([0.1, 0.9], 50)
     o = np.r_[np.arange(50) < 25, np.arange(50) < 45]

@@ -51,6 +51,8 @@ def test_standard_errors_are_those_of_repeated_data():
 
 def test_the_error_of_r2_is_that_of_the_bootstrap():
     agree(scores.r2, (MEAN, Y))
+    scale = np.array([1.0, 30.0])
+    agree(scores.r2, (MEAN.reshape(-1, 2) * scale, Y.reshape(-1, 2) * scale))
 
 
 def test_a_constant_target_has_no_r2():

@@ -40,6 +40,12 @@ def test_ties_are_taken_in_the_mean_of_all_orders():
     assert scores.aurc(unsure, loss).value == pytest.approx(np.mean(curves), rel=1e-12)
 
 
+def test_the_order_of_the_rows_does_not_matter():
+    tied, order = UNSURE.round(1), RNG.permutation(300)
+    for score in (scores.aurc, scores.excess_aurc):
+        assert score(tied[order], WRONG[order]) == pytest.approx(score(tied, WRONG), rel=1e-10)
+
+
 def test_an_uncertainty_that_knows_nothing_has_the_mean_loss():
     assert scores.aurc(np.ones(300), WRONG).value == pytest.approx(WRONG.mean())
 

@@ -10,7 +10,6 @@ every bin a gap, so that a calibration error is too large, and the more so the m
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import erf
 
 from posterium.evaluate.scores.rows import Score, average, like
 from posterium.numerics.mixtures import mean_distance
@@ -73,7 +72,8 @@ def calibration_error(
     Returns
     -------
     Score
-        With its error by the delta method, bins taken as given.
+        With its error by the delta method, bins taken as given: too large where gaps are no larger
+        than chance makes them.
     """
     if norm not in ("absolute", "squared"):
         raise ValueError(f"norm must be 'absolute' or 'squared'; got {norm!r}.")
@@ -96,12 +96,10 @@ def _row_terms(
     variance = _variance(probability, away - gap, place) if debiased else np.zeros(len(gap))
     if norm == "squared":
         return gap**2 - variance + 2 * gap * (away - gap)
-    size, slope = np.abs(gap), np.sign(gap)
+    size = np.abs(gap)
     if debiased:
-        sd = np.sqrt(np.maximum(variance, LEAST_VARIANCE))
-        slope = slope * (2 - erf(size / (np.sqrt(2) * sd)))
-        size = 2 * size - mean_distance(size, sd)
-    return size + slope * (away - gap)
+        size = 2 * size - mean_distance(gap, np.sqrt(np.maximum(variance, LEAST_VARIANCE)))
+    return size + np.sign(gap) * (away - gap)
 
 
 def _variance(probability: np.ndarray, centred: np.ndarray, place: np.ndarray) -> np.ndarray:
