@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from posterium.evaluate.scores import Score
 from posterium.plots import style
 from posterium.plots.compare import band_comparison, band_panels, score_comparison
-from posterium.plots.selective import risk_coverage, selective_risk
+from posterium.plots.selective import risk_coverage
 
 X = np.array([1.0, 0.0, 2.0])
 
@@ -71,20 +71,6 @@ def test_panels_have_a_method_each_and_the_same_limits():
     np.testing.assert_array_equal(two.lines[0].get_ydata(), [0, 2, 4])
     assert one.get_legend() is None
     assert entries(two) == ["epistemic, 2 sd", "with noise, 2 sd", "mean", "data"]
-
-
-def test_the_risk_of_the_surest_rows_is_the_mean_loss_of_just_these():
-    uncertainty, loss = np.array([3.0, 1.0, 2.0]), np.array([9.0, 0.0, 3.0])
-    kept, risk = selective_risk(uncertainty, loss)
-    np.testing.assert_allclose(kept, [1 / 3, 2 / 3, 1])
-    np.testing.assert_allclose(risk, [0, 1.5, 4])
-
-
-def test_rows_that_are_equally_sure_count_with_their_mean_loss_in_any_order():
-    uncertainty, loss = np.array([1.0, 1.0, 0.0, 1.0]), np.array([6.0, 0.0, 1.0, 3.0])
-    expected = [1, (1 + 3) / 2, (1 + 6) / 3, 10 / 4]
-    for order in ([0, 1, 2, 3], [3, 2, 1, 0], [1, 3, 0, 2]):
-        np.testing.assert_allclose(selective_risk(uncertainty[order], loss[order])[1], expected)
 
 
 def test_curves_lie_between_the_best_and_all_rows(ax):

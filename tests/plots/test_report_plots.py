@@ -4,14 +4,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from posterium.evaluate import scores
-from posterium.plots.calibration import (
-    LEVELS,
-    coverage_curve,
-    pit,
-    reliability,
-    risk_coverage,
-)
+from posterium.plots.calibration import LEVELS, coverage_curve, pit, reliability
 from posterium.plots.effects import effect
 from posterium.plots.uncertainty import aleatoric_epistemic
 
@@ -42,22 +35,6 @@ def test_the_coverage_curve_is_the_share_of_rows_inside(ax):
     x, shares = ax.lines[-1].get_data()
     np.testing.assert_allclose(x, LEVELS)
     np.testing.assert_allclose(shares, [np.mean(abs(values - 0.5) <= v / 2) for v in LEVELS])
-
-
-def test_the_risk_is_drawn_between_the_best_order_and_none(ax):
-    rng = np.random.default_rng(0)
-    unsure = rng.random(100)
-    wrong = rng.random(100) < unsure
-    assert risk_coverage(unsure, wrong, ax=ax) is ax
-    none, best, ours = ax.lines
-    np.testing.assert_allclose(none.get_ydata(), wrong.mean())
-    assert best.get_ydata().mean() == pytest.approx(scores.aurc(wrong, wrong).value)
-    found = scores.risk_coverage(unsure, wrong)
-    np.testing.assert_allclose(ours.get_ydata(), found.risk[2:])
-    (band,) = ax.collections
-    assert band.get_datalim(ax.transData).ymax == pytest.approx(
-        np.max(found.risk[2:] + 2 * found.se[2:])
-    )
 
 
 def test_the_two_parts_are_stacked_in_the_order_of_the_whole(ax):

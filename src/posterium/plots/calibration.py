@@ -5,12 +5,9 @@ from typing import Any
 import numpy as np
 
 from posterium.evaluate import calibration
-from posterium.evaluate.scores import selective
 from posterium.plots import style
 
 LEVELS = np.linspace(0.02, 0.98, 49)
-FEWEST = 50
-"""A risk of less than one in so many rows is left out: it jumps."""
 
 
 def reliability(
@@ -129,48 +126,6 @@ def coverage_curve(
     ax.fill_between(LEVELS, low, high, color=style.REFERENCE, alpha=0.22, linewidth=0)
     _diagonal(ax)
     ax.plot(LEVELS, covered, color=style.MEAN, linewidth=2)
-    return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
-
-
-def risk_coverage(
-    uncertainty: Any,
-    loss: Any,
-    *,
-    ax: Any = None,
-    title: str | None = None,
-    xlabel: str = "share of rows kept, the most certain first",
-    ylabel: str = "mean loss of the rows kept",
-) -> Any:
-    """Draw how the mean loss grows as less certain rows are kept.
-
-    The band is two standard errors. Dotted: an uncertainty that knows nothing; dashed: the best
-    order there is. The areas below are `aurc`.
-
-    Parameters
-    ----------
-    uncertainty
-        Rows with the lowest are kept first, (n,).
-    loss
-        Of each row, (n,): 1 where the label is wrong, a squared error.
-    ax
-        Matplotlib axes; None makes a figure.
-
-    Returns
-    -------
-    matplotlib.axes.Axes
-        What was drawn on.
-    """
-    ax = style.axes(ax)
-    uncertainty, loss = style.column(uncertainty, "uncertainty"), style.column(loss, "loss")
-    found, best = selective.risk_coverage(uncertainty, loss), selective.risk_coverage(loss, loss)
-    ax.axhline(found.risk[-1], color=style.REFERENCE, linewidth=1, linestyle=":", label="no order")
-    ax.plot(best.coverage, best.risk, color=style.REFERENCE, linestyle="--", label="best order")
-    coverage, risk, se = (part[max(1, len(loss) // FEWEST) :] for part in found)
-    low = np.maximum(risk - 2 * se, min(0, loss.min()))
-    ax.fill_between(coverage, low, risk + 2 * se, color=style.MEAN, alpha=0.2, linewidth=0)
-    ax.plot(coverage, risk, color=style.MEAN, linewidth=2, label="this one")
-    ax.set_xlim(0, 1)
-    style.legend(ax)
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
 
 

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
+from posterium.evaluate.scores import selective
 from posterium.plots import style
 
 FIRST = 0.05
@@ -41,8 +40,9 @@ def risk_coverage(
     ax = style.axes(ax)
     for number, (name, (uncertainty, loss)) in enumerate(answers.items()):
         look = style.line(number)
-        kept, risk = selective_risk(uncertainty, loss)
-        best = selective_risk(loss, loss)[1]
+        uncertainty, loss = style.column(uncertainty, "uncertainty"), style.column(loss, "loss")
+        kept, risk, _ = selective.risk_coverage(uncertainty, loss)
+        best = selective.risk_coverage(loss, loss).risk
         shown = kept >= FIRST
         ax.plot(kept[shown], risk[shown], linewidth=2, label=name, **look)
         thin = {"color": look["color"], "linewidth": 1}
@@ -54,28 +54,3 @@ def risk_coverage(
     ax.set_ylim(bottom=0)
     style.legend(ax)
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
-
-
-def selective_risk(uncertainty: Any, loss: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return shares of rows kept, the surest first, and the mean loss of those, (n,) each.
-
-    Rows that are equally sure come in any order: each counts with their mean loss.
-
-    Parameters
-    ----------
-    uncertainty
-        Of each row, (n,): only their order matters.
-    loss
-        Of each row, (n,).
-    """
-    uncertainty = style.column(uncertainty, "uncertainty").astype(float)
-    loss = style.column(loss, "loss").astype(float)
-    if uncertainty.shape != loss.shape or not loss.size:
-        raise ValueError(
-            "Expected one uncertainty and one loss a row, for at least one row; got shapes "
-            f"{uncertainty.shape} and {loss.shape}."
-        )
-    _, level, count = np.unique(uncertainty, return_inverse=True, return_counts=True)
-    expected = (np.bincount(level, loss) / count)[np.sort(level)]
-    rows = np.arange(1, len(loss) + 1)
-    return rows / len(loss), np.cumsum(expected) / rows

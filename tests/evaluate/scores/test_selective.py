@@ -82,7 +82,7 @@ def test_losses_may_be_of_any_size():
 
 
 def test_rows_that_cannot_be_ordered_are_refused():
-    with pytest.raises(ValueError, match="one uncertainty a row"):
+    with pytest.raises(ValueError, match="one uncertainty and one loss a row"):
         scores.aurc(np.zeros(0), np.zeros(0))
     with pytest.raises(ValueError, match="none NaN"):
         scores.aurc(np.array([np.nan]), np.zeros(1))

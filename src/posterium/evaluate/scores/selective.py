@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from posterium.evaluate.scores.bins import bin_means
-from posterium.evaluate.scores.rows import Score, average, like
+from posterium.evaluate.scores.rows import Score, average
 
 
 class RiskCoverage(NamedTuple):
@@ -89,15 +89,16 @@ def _ordered(
     uncertainty: np.ndarray, loss: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return which row is kept after which, which tie it belongs to, and the losses so ordered."""
-    uncertainty = np.asarray(uncertainty, np.float64)
-    if uncertainty.ndim != 1 or not uncertainty.size or np.isnan(uncertainty).any():
+    uncertainty, loss = (np.asarray(part, np.float64) for part in (uncertainty, loss))
+    shaped = uncertainty.ndim == 1 and uncertainty.shape == loss.shape and uncertainty.size
+    if not shaped or np.isnan(uncertainty).any():
         raise ValueError(
-            "Expected one uncertainty a row, none NaN, for at least one row; got "
-            f"{uncertainty.shape}."
+            "Expected one uncertainty and one loss a row, none NaN, for at least one row; got "
+            f"shapes {uncertainty.shape} and {loss.shape}."
         )
     order = np.argsort(uncertainty, kind="stable")
     _, tie = np.unique(uncertainty[order], return_inverse=True)
-    return order, tie, like(loss, uncertainty).astype(np.float64)[order]
+    return order, tie, loss[order]
 
 
 def _from_here(values: np.ndarray) -> np.ndarray:
