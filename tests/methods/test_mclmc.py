@@ -55,7 +55,7 @@ def whitened(method):
 
 @pytest.mark.slow
 def test_adjusted_draws_have_the_moments_of_an_ill_conditioned_gaussian():
-    z, found = whitened(AdjustedMCLMC(warmup=600, draws=2000))
+    z, found = whitened(AdjustedMCLMC(warmup=1500, draws=2000))
     assert found.verdict.status == "ok", str(found.verdict)
     assert z.dtype == np.float64
     products = z[..., :, None] * z[..., None, :]
