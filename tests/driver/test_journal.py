@@ -17,6 +17,7 @@ def advance(journal, chapter, objective):
     chapter.step += 1
     chapter.position = position(chapter.step)
     journal.note(chapter, ({"objective": np.array([objective], np.float32)}, None))
+    journal.save_when_due(chapter)
 
 
 def template():

@@ -3,32 +3,9 @@ import os
 import signal
 import threading
 
-import numpy as np
 import pytest
 
-from posterium.driver.watch import Interrupted, ProgressBar, Report, interrupts
-
-
-def report(phase, step, info=None):
-    return Report(phase, step, 10, info or {"objective": np.array([1.0, 2.0])}, None)
-
-
-def test_the_bar_shows_phase_steps_and_the_latest_values(capsys):
-    with ProgressBar() as bar:
-        bar(report("descent", 5, {"objective": np.array([[1.0, 3.0], [2.0, 6.0]])}))
-        bar(report("descent", 10))
-        bar(report("polish", 3))
-    shown = capsys.readouterr().err
-    assert "descent: 100%" in shown
-    assert "objective=4" in shown
-    assert "polish:  30%" in shown
-
-
-def test_a_phase_run_again_gets_a_bar_of_its_own(capsys):
-    with ProgressBar() as bar:
-        bar(report("solve", 10))
-        bar(report("solve", 2, {}))
-    assert "solve:  20%" in capsys.readouterr().err
+from posterium.driver.watch import Interrupted, interrupts
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

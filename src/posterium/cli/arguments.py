@@ -77,6 +77,9 @@ Out = Annotated[str | None, _option("FILE", "Save the model here.")]
 Predictions = Annotated[str | None, _option("FILE", "CSV of predictions of the held-out rows.")]
 Json = Annotated[str | None, _option("FILE", "Scores as JSON.")]
 Report = Annotated[str | None, _option("FILE", "A report in HTML.")]
+Log = Annotated[
+    str | None, _option("FILE", "Log what the fit records while it runs: .jsonl or .csv.")
+]
 ReportFile = Annotated[str | None, _option("FILE", "The page; report.html if left out.")]
 Csv = Annotated[str | None, _option("FILE", "CSV file; standard output if left out.")]
 Plots = Annotated[str | None, _option("DIR", "Folder for plots.")]

@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
@@ -18,7 +18,13 @@ from posterium.tables.fitted import Fitted
 from posterium.tables.write import check_output, write_file
 
 
-def check_outputs(paths: Mapping[str, str | None], *, overwrite: bool, inputs: list[str]) -> None:
+def check_outputs(
+    paths: Mapping[str, str | None],
+    *,
+    overwrite: bool,
+    inputs: list[str],
+    going_on: Collection[str] = (),
+) -> None:
     """Refuse files that cannot be written, are named twice, or are read by the same command.
 
     Parameters
@@ -29,6 +35,8 @@ def check_outputs(paths: Mapping[str, str | None], *, overwrite: bool, inputs: l
         Whether files that are there are replaced.
     inputs
         Files that the command reads.
+    going_on
+        Options whose files may be there, since they are written on.
     """
     taken = {os.path.realpath(path): f"is read ({quote(path)})" for path in inputs}
     for option, path in paths.items():
@@ -36,7 +44,7 @@ def check_outputs(paths: Mapping[str, str | None], *, overwrite: bool, inputs: l
             continue
         if not path or path.endswith("/") or "\0" in path:
             raise UserError(f"{option}: {quote(path)} is not the name of a file.", "Give one.")
-        check_output(path, overwrite=overwrite)
+        check_output(path, overwrite=overwrite or option in going_on)
         if use := taken.get(os.path.realpath(path)):
             raise UserError(f"{option}: {quote(path)} {use} as well.", "Choose another name.")
         taken[os.path.realpath(path)] = f"is written by {option}"

@@ -92,14 +92,16 @@ class Outcome:
 def _fit_all(request: Request, rows: Training) -> Outcome:
     """Fit the rows that are not held out, score the others, and fit all rows if asked."""
     held, began = rows.held, time.perf_counter()
-    models = [request.fit(rows.spec, *rows.arrays(rows.spec, ~held), request.checkpoint)]
+    models = [
+        request.fit(rows.spec, *rows.arrays(rows.spec, ~held), request.checkpoint, request.log)
+    ]
     seconds = time.perf_counter() - began
     scores, predictions = _scored(rows, models[0])
     if request.refit and held.any():
         print(f"Fitting all {len(held):,} rows", flush=True)
         began = time.perf_counter()
         every = rows.arrays(rows.whole, np.ones(len(held), bool))
-        models.append(request.fit(rows.whole, *every, request.refit_folder()))
+        models.append(request.fit(rows.whole, *every, request.refit_folder(), request.refit_log()))
         seconds += time.perf_counter() - began
     report = {
         "task": rows.spec.task,

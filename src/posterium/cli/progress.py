@@ -2,16 +2,16 @@
 
 from typing import Any, Self
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.progress import TimeRemainingColumn as Remaining
 
+from posterium.driver.progress import Numbers
 from posterium.driver.watch import Report
 
 
 class Bars:
-    """A callback that shows how far each phase is, and its objective; used as a context manager.
+    """A callback that shows how far each phase is, and its `Numbers`; used as a context manager.
 
     Parameters
     ----------
@@ -31,6 +31,7 @@ class Bars:
             transient=True,
         )
         self._tasks: dict[str, Any] = {}
+        self._numbers = Numbers()
         self._phase = ""
 
     def __enter__(self) -> Self:
@@ -54,10 +55,7 @@ class Bars:
         if report.phase != self._phase:
             self._bars.reset(task, total=report.steps)
         self._phase = report.phase
-        self._bars.update(task, completed=report.step, latest=_latest(report), refresh=True)
-
-
-def _latest(report: Report) -> str:
-    """Return the objective after the last step, averaged over members."""
-    values = report.info.get("objective", np.zeros(0))
-    return f"objective {np.mean(values[-1]):.5g}" if len(values) else ""
+        told = [
+            f"{name.replace('_', ' ')} {value}" for name, value in self._numbers(report).items()
+        ]
+        self._bars.update(task, completed=report.step, latest=", ".join(told), refresh=True)

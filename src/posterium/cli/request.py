@@ -14,16 +14,21 @@ from posterium.cli import files, options, space
 from posterium.cli.messages import Stopped, halves
 from posterium.cli.settings import apply_settings
 from posterium.combinators.resolve import resolve
+from posterium.driver.loggers.files import CSVLogger, JSONLLogger
 from posterium.driver.protocol import Method
 from posterium.model.data import as_data
 from posterium.model.likelihoods.base import LEAST_NOISE
 from posterium.model.likelihoods.gaussian import Gaussian
 from posterium.model.model import Model
 from posterium.tables.encode import TableSpec
-from posterium.tables.errors import UserError, plain
+from posterium.tables.errors import UserError, plain, quote
 from posterium.tables.fitted import Fitted, fit_table
 from posterium.tables.scaling import Standardiser, mean_count, noise_floor
 from posterium.tables.table import Table
+
+LOGGERS: dict[str, Any] = {".jsonl": JSONLLogger, ".csv": CSVLogger}
+"""Loggers by the ending of their files."""
+REFIT_LOG = "--log (--refit)"
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Request:
     predictions: str | None
     json: str | None
     report: str | None
+    log: str | None
     fraction: float
     refit: bool
     draws: int | None
@@ -62,6 +68,8 @@ class Request:
             "--predictions": self.predictions,
             "--json": self.json,
             "--report": self.report,
+            "--log": self.log,
+            REFIT_LOG: self.refit_log() if self.refit else None,
         }
 
     def check(self) -> None:
@@ -87,7 +95,14 @@ class Request:
                 "--prior-precision is the precision of a normal prior.",
                 "Leave it out, or leave out --prior.",
             )
-        files.check_outputs(self.outputs, overwrite=self.overwrite, inputs=inputs)
+        if self.log is not None and os.path.splitext(self.log)[1] not in LOGGERS:
+            raise UserError(
+                f"--log writes {' or '.join(LOGGERS)}; got {quote(self.log)}.", "Name it so."
+            )
+        files.check_outputs(
+            self.outputs, overwrite=self.overwrite, inputs=inputs,
+            going_on=("--log", REFIT_LOG) if self.checkpoint is not None else (),
+        )  # fmt: skip
         files.check_folder("--checkpoint", self.checkpoint)
 
     def plan(self, spec: TableSpec, y: np.ndarray) -> tuple[Method, Model]:
@@ -161,17 +176,23 @@ class Request:
             "--predictions": round(rows * self.fraction * space.ROW),
             "--json": 0,
             "--report": 0,
+            "--log": 0,
+            REFIT_LOG: 0,
         }
         needed = {name: (path, sizes[name]) for name, path in self.outputs.items() if path}
         if self.checkpoint is not None:
             needed["--checkpoint"] = (self.checkpoint, checkpoints * (1 + self.refit))
         space.check(needed)
 
-    def fit(self, spec: TableSpec, x: np.ndarray, y: np.ndarray, folder: str | None) -> Fitted:
-        """Fit rows x (n, d) with targets y (n,)."""
+    def fit(
+        self, spec: TableSpec, x: np.ndarray, y: np.ndarray, folder: str | None, log: str | None
+    ) -> Fitted:
+        """Fit rows x (n, d) with targets y (n,); keep checkpoints in a folder, a log in a file."""
         method, model = self.plan(spec, y)
+        loggers = [] if log is None else [LOGGERS[os.path.splitext(log)[1]](log)]
         try:
-            with _watched() as callbacks:
+            with _watched() as bars:
+                callbacks = [*bars, *loggers]
                 return fit_table(
                     method, model, x, y, classes=spec.classes, seed=self.seed, draws=self.draws,
                     precision=self.precision, checkpoint=folder, callbacks=callbacks,
@@ -182,6 +203,10 @@ class Request:
     def refit_folder(self) -> str | None:
         """Return where the checkpoints of the refit are kept."""
         return None if self.checkpoint is None else os.path.join(self.checkpoint, "refit")
+
+    def refit_log(self) -> str | None:
+        """Return where the log of the refit goes: beside that of the fit before."""
+        return None if self.log is None else "-refit".join(os.path.splitext(self.log))
 
     def record(self, rows: int, notes: tuple[str, ...]) -> dict[str, Any]:
         """Return what the model file says of the fit to so many rows."""

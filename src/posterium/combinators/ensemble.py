@@ -103,10 +103,22 @@ class Members(Around):
         return jax.vmap(self.of.keep)(state)
 
     def end(self, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
-        run = jax.vmap(self.of.end, in_axes=(0, 1, self._model_axis, None))
-        ended, models = run(state, kept, model, data)
-        if not self.last:
-            return ended, models
+        if self.last:
+            return self._mixture(self.of.end, state, kept, model, data)
+        return self._each(self.of.end, state, kept, model, data)
+
+    def present(self, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
+        return self._mixture(self.of.present, state, kept, model, data)
+
+    def _each(self, end: Any, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
+        """Return what members end with, and their models, with a leading member axis."""
+        run = jax.vmap(end, in_axes=(0, 1, self._model_axis, None))
+        return run(state, kept, model, data)
+
+    def _mixture(
+        self, end: Any, state: Any, kept: Any, model: Model, data: Data
+    ) -> tuple[Mixture, Model]:
+        ended, models = self._each(end, state, kept, model, data)
         return Mixture(ended, models), trees.index(models, 0)
 
     def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:

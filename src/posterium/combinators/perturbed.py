@@ -147,10 +147,21 @@ class Perturbed(Around):
         return self.of.keep(state.of)
 
     def end(self, state: PerturbedState, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
-        seen = self.by.model(state.drawn, model), self.by.data(state.drawn, data, slice(None))
-        ended, learned = self.of.end(state.of, kept, *seen)
-        learned = self.by.learned(state.drawn, model, learned)
+        ended, learned = self._seen(self.of.end, state, kept, model, data)
         return (ended if self.last else Carried(ended, state.drawn)), learned
+
+    def present(
+        self, state: PerturbedState, kept: Any, model: Model, data: Data
+    ) -> tuple[Any, Model]:
+        return self._seen(self.of.present, state, kept, model, data)
+
+    def _seen(
+        self, end: Any, state: PerturbedState, kept: Any, model: Model, data: Data
+    ) -> tuple[Any, Model]:
+        """Return what a function of the phase inside returns of what it sees."""
+        seen = self.by.model(state.drawn, model), self.by.data(state.drawn, data, slice(None))
+        ended, learned = end(state.of, kept, *seen)
+        return ended, self.by.learned(state.drawn, model, learned)
 
     def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
         return self.of.judge(info, ended if self.last else ended.ended)

@@ -139,6 +139,9 @@ class Round(Around):
         ended, model = self.of.end(state.of, kept, model, data)
         return Going(ended, state.progress), model
 
+    def present(self, state: RoundState, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
+        return self.of.present(state.of, kept, model, blinded(data) if self.blind else data)
+
     def judge(self, info: dict[str, np.ndarray], ended: Going) -> Verdict:
         return Verdict() if idle(info) else self.of.judge(info, ended.ended)
 

@@ -110,13 +110,16 @@ class Journal:
         return chapter
 
     def note(self, chapter: Chapter, record: Any) -> None:
-        """Add what a chunk of steps recorded; write a checkpoint when it is time for one.
+        """Add what a chunk of steps recorded.
 
         Nothing more is written once the objective was lost, in later phases neither, so that the
         checkpoint before it is still there when the fit ends.
         """
         chapter.records.append(record)
         self._lost |= _lost(record[0])
+
+    def save_when_due(self, chapter: Chapter) -> None:
+        """Write a checkpoint if the one before is long enough ago."""
         if time.monotonic() >= self._next_save:
             self.save(chapter)
 

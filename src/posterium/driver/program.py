@@ -36,6 +36,12 @@ def end(phase: Phase, state: Any, kept: Any, model: Model, data: Data) -> tuple[
     return phase.end(state, kept, model, data)
 
 
+@functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
+def present(phase: Phase, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
+    """Return the posterior as it stands, and the model; compiled quickly, for draws so far."""
+    return phase.present(state, kept, model, data)
+
+
 @functools.partial(jax.jit, inline=True)
 def _step(phase: Phase, key: jax.Array, state: Any, model: Model, batch: Batch) -> tuple[Any, Any]:
     """Take one step; jitted so that the programs and shapes below trace it once together."""

@@ -34,6 +34,8 @@ class Phase(abc.ABC):
     """Independent members along the leading axis of the state, to be spread over devices."""
     spreadable: ClassVar[Any] = None
     """Chains along the leading axis of parts of the state, which go over devices by `mcmc.each`."""
+    warmup: ClassVar[Any] = 0
+    """Steps at the beginning that only tune, and of which nothing is kept in the end."""
 
     if TYPE_CHECKING:
 
@@ -61,6 +63,13 @@ class Phase(abc.ABC):
 
         `kept` holds what `keep` returned, stacked over the steps, or None.
         """
+
+    def present(self, state: State, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
+        """Return the posterior as it stands, or None, and the model: for those who watch.
+
+        By default what the phase would end with if no further step were taken.
+        """
+        return self.end(state, kept, model, data)
 
     def done(self, state: State) -> jax.Array:
         """Say whether to stop before `steps` are over; one boolean a member."""
@@ -112,6 +121,11 @@ class Around(Phase):
     def spreadable(self) -> int | None:
         """The chains of the phase inside."""
         return self.of.spreadable
+
+    @property
+    def warmup(self) -> int:
+        """The steps of the phase inside that only tune."""
+        return self.of.warmup
 
     def done(self, state: State) -> jax.Array:
         return self.of.done(state)

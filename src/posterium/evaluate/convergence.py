@@ -94,8 +94,7 @@ def judge_chains(info: dict[str, np.ndarray], *, apart: bool = False) -> Verdict
     if draws < 4:
         reason = f"{draws} draws of each chain cannot be judged."
         return Verdict("failed", (reason,), ("Take at least 100 draws.",))
-    values = by_chain["probe"].reshape(chains, draws, -1)
-    values = np.concatenate([values, log_joint[:, :, None]], axis=2)
+    values = judged(info)
     never = np.zeros((chains, draws), bool)
     found = [
         judge_movement(log_joint),
@@ -109,6 +108,20 @@ def judge_chains(info: dict[str, np.ndarray], *, apart: bool = False) -> Verdict
         found.append(judge_apart(values) if apart else judge_agreement(values, origin))
         found.append(judge_length(values))
     return Verdict.merge(found)
+
+
+def judged(info: dict[str, np.ndarray]) -> np.ndarray:
+    """Return what chains are judged by, (c, s, q), of the records ``probe`` and ``log_joint``."""
+    log_joint = np.swapaxes(info["log_joint"], 0, 1)
+    probe = np.swapaxes(info["probe"], 0, 1).reshape(*log_joint.shape, -1)
+    return np.concatenate([probe, log_joint[:, :, None]], axis=2)
+
+
+def effective_draws(values: np.ndarray) -> float:
+    """Return the effective draws, bulk or tail, of the worst of quantities (c, s, q)."""
+    total = values.shape[0] * values.shape[1]
+    sizes = np.minimum(ess_bulk(values), ess_tail(values))
+    return float(min(np.nanmin(sizes, initial=total), total))
 
 
 def judge_movement(log_joint: np.ndarray) -> Verdict:
@@ -227,9 +240,7 @@ def judge_apart(values: np.ndarray) -> Verdict:
 
 def judge_length(values: np.ndarray) -> Verdict:
     """Warn of too few independent draws of a function value or the log joint, (c, s, q)."""
-    total = values.shape[0] * values.shape[1]
-    sizes = np.minimum(ess_bulk(values), ess_tail(values))
-    least = min(np.nanmin(sizes, initial=total), total)
+    least = effective_draws(values)
     if least >= ESS_OK:
         return Verdict()
     return Verdict(

@@ -10,6 +10,7 @@ the next cycle begins at the full rate and leaves it (Huang et al. 2017).
 from typing import Any, ClassVar
 
 import jax
+import jax.numpy as jnp
 
 from posterium._struct import static, struct
 from posterium.driver.protocol import Phase
@@ -76,6 +77,8 @@ class Snapshot:
 class Cycles(Iterates):
     """A descent in cycles that keeps the weights at the end of each.
 
+    Ended before its time, it gives where the descent stands for each cycle that is not over.
+
     Parameters
     ----------
     of
@@ -96,7 +99,10 @@ class Cycles(Iterates):
     def end(
         self, state: IteratesState, kept: Any, model: Model, data: Data
     ) -> tuple[Samples, Model]:
-        return Samples(trees.stack(state.held, 1)), hyper.fill(model, state.of.raws)
+        here = drawn(state.of)
+        over = jnp.arange(self.steps // self.every) < state.taken // self.every
+        members = jax.vmap(lambda over, held: trees.where(over, held, here))(over, state.held)
+        return Samples(trees.stack(members, 1)), hyper.fill(model, state.of.raws)
 
 
 def drawn(at: DescentState) -> Draw:

@@ -206,13 +206,20 @@ class Averaging(Iterates):
         self, state: IteratesState, kept: Any, model: Model, data: Data
     ) -> tuple[Point | GaussianPosterior, Model]:
         latest, moments = state.of, state.held
-        params, raws = trees.ravel((latest.params, latest.raws))[1](moments.mean)
+        here, unravel = trees.ravel((latest.params, latest.raws))
+        taken = state.taken // self.every
+        params, raws = unravel(jnp.where(taken > 0, moments.mean, here))
         mean, count = Weights(params, latest.state), trees.count(params)
         model = hyper.fill(model, raws)
         if self.rank is None:
             return Point(mean), model
-        variance = moments.squares[:count] / (self.steps // self.every)
-        return GaussianPosterior(mean, covariance(variance, moments.deviations[:, :count])), model
+        variance = moments.squares[:count] / jnp.maximum(taken, 1)
+        deviations = moments.deviations[:, :count]
+        if self.rank:
+            # Ended before its time, it holds fewer deviations than rows for them; those are 0.
+            held = jnp.clip(taken, 2, self.rank)
+            deviations *= jnp.sqrt((self.rank - 1) / (held - 1))
+        return GaussianPosterior(mean, covariance(variance, deviations)), model
 
     def judge(self, info: dict[str, np.ndarray], ended: Any) -> Verdict:
         verdict = super().judge(info, ended)

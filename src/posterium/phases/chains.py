@@ -169,6 +169,9 @@ class WarmUp(Phase):
         pace = jax.vmap(self.adaptation.result, in_axes=(0, 1))(adapted, traced)
         return Tuned(state.chain, state.fixed, state.origin, pace, state.coordinates), model
 
+    def present(self, state: WarmUpState, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
+        return None, model
+
 
 @struct
 class Sampling(Phase):

@@ -1,0 +1,1 @@
+"""Loggers: where what a fit records goes while it runs."""
