@@ -1,5 +1,6 @@
 """Figures of a fit while it runs: refreshed in a notebook, a rewritten PNG, or an animation."""
 
+import base64
 import io
 import os
 import shutil
@@ -231,6 +232,16 @@ class Animation(Frames):
             self._write(self._path, self._frames, self._fps)
         self._frames, self._apart, self._seen = [], 1, 0
 
+    def _repr_html_(self) -> str | None:
+        """Return the film that was written, for a notebook to show."""
+        if not self._path.exists():
+            return None
+        kind = self._path.suffix.lower().removeprefix(".")
+        content = base64.b64encode(self._path.read_bytes()).decode()
+        if kind == "gif":
+            return f'<img alt="The fit, step by step" src="data:image/gif;base64,{content}">'
+        return f'<video controls loop src="data:video/mp4;base64,{content}"></video>'
+
 
 def draw_present(ax: Any, report: Report) -> bool:
     """Draw what suits the data and the fit as it stands; say whether there was anything to draw.
@@ -243,10 +254,11 @@ def draw_present(ax: Any, report: Report) -> bool:
         What a callback got.
     """
     data = report.data
-    drawn = _drawer(data) if isinstance(data, Data) else None
-    if drawn is not None and (fit := report.fit()) is not None:
-        drawn(ax, fit, data)
-        return True
+    if isinstance(data, Data) and (draw := _drawer(data)) is not None:
+        fit = report.fit()
+        if fit is not None:
+            draw(ax, fit, data)
+            return True
     record = report.record()
     name = next((name for name in TERMS if len(record.get(name, ()))), None)
     if name is None:

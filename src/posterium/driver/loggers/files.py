@@ -7,22 +7,24 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 STEP = "step"
 
 
 class FileLogger(abc.ABC):
-    """Appends rows to a file, each handed over at once, so that a crash loses none.
+    """Appends rows to a file one by one, so that a crash loses none of them.
 
     What the file held from the first step that is logged on is dropped: a fit that begins anew
     begins the file anew, and one that goes on from a checkpoint goes on in the file after the last
     row before it.
     """
 
+    begins: ClassVar[str]
+    """How every file of this kind begins."""
+
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._file: Any = None
         self._last: int | None = None
         if not self.path.absolute().parent.is_dir():
             raise FileNotFoundError(
@@ -36,12 +38,6 @@ class FileLogger(abc.ABC):
             self._rewrite([row for row in self._rows() if row[STEP] < step])
         self._last = step
         self._write({STEP: int(step), **values})
-
-    def close(self) -> None:
-        """Close the file; a further row opens it again."""
-        if self._file is not None:
-            self._file.close()
-        self._file = None
 
     @abc.abstractmethod
     def _parsed(self, text: str) -> list[dict[str, Any]]:
@@ -59,8 +55,10 @@ class FileLogger(abc.ABC):
         """Return the rows that the file holds; a last one that was cut short is none of them."""
         if not self.path.exists():
             return []
-        text = self.path.read_text(encoding="utf-8")
         try:
+            text = self.path.read_text(encoding="utf-8")
+            if text[: len(self.begins)] != self.begins[: len(text)]:
+                raise ValueError
             return self._parsed(text[: text.rfind("\n") + 1])
         except (KeyError, TypeError, ValueError):
             raise ValueError(
@@ -70,16 +68,13 @@ class FileLogger(abc.ABC):
 
     def _rewrite(self, rows: list[dict[str, Any]]) -> None:
         """Replace the file by one with these rows, in one step."""
-        self.close()
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         part.write_text(self._text(rows), encoding="utf-8")
         os.replace(part, self.path)
 
     def _append(self, text: str) -> None:
-        if self._file is None:
-            self._file = self.path.open("a", encoding="utf-8", newline="")
-        self._file.write(text)
-        self._file.flush()
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            file.write(text)
 
 
 class JSONLLogger(FileLogger):
@@ -110,6 +105,8 @@ class JSONLLogger(FileLogger):
     >>> print(open(path).read(), end="")
     {"step": 10, "descent/objective": -1.5}
     """
+
+    begins: ClassVar[str] = f'{{"{STEP}": '
 
     def _parsed(self, text: str) -> list[dict[str, Any]]:
         rows = [json.loads(line) for line in text.splitlines()]
@@ -152,6 +149,8 @@ class CSVLogger(FileLogger):
     step,descent/objective
     10,-1.5
     """
+
+    begins: ClassVar[str] = STEP
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         super().__init__(path)
