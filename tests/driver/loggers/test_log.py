@@ -2,16 +2,12 @@
 
 import numpy as np
 import pytest
-from tests.driver.problems import DATA, KEY, MODEL, SINGLE
+from tests.driver.problems import CHAINS, DATA, FIXED, KEY, MODEL, SINGLE
 
-from posterium import HMC, MAP, VI, Ensemble, Gaussian, Log, Logger, fit
-from posterium._struct import replace
+from posterium import Ensemble, Log, Logger, Report, fit
 from posterium.driver import fit as loop
 from posterium.driver.loggers import log
 from posterium.driver.tally import Tally
-
-FIXED = replace(MODEL, likelihood=Gaussian(0.3))
-CHAINS = HMC(warmup=20, draws=40, chains=2, leapfrog=2)
 
 
 class Memory:
@@ -67,8 +63,11 @@ def test_steps_go_up_over_phases_and_names_carry_the_phase(sampled):
 
 
 def test_variational_methods_log_the_two_terms_of_their_bound():
-    _, rows = logged(VI(steps=20, batch_size=5), every=20)
-    assert {"ascent/objective", "ascent/log_likelihood", "ascent/kl"} <= rows[0][1].keys()
+    memory = Memory()
+    info = {name: np.arange(3.0) for name in ("objective", "elbo", "log_likelihood", "kl")}
+    Log(memory)(Report("ascent", 3, 3, info, None, before=10))
+    assert [step for step, _ in memory.rows] == [11, 12, 13]
+    assert memory.rows[1][1] == {f"ascent/{name}": 1.0 for name in info}
 
 
 def test_samplers_log_rates_and_divergences_so_far(sampled):
@@ -161,4 +160,4 @@ def test_a_logger_needs_a_method_log_and_no_more():
             pass
 
     assert isinstance(Least(), Logger)
-    fit(KEY, MODEL, DATA, MAP(steps=2), callbacks=[Least()])
+    fit(KEY, MODEL, DATA, SINGLE, callbacks=[Least()])

@@ -6,9 +6,9 @@ from types import ModuleType, SimpleNamespace
 
 import pytest
 from matplotlib.figure import Figure
-from tests.driver.problems import DATA, KEY, MODEL
+from tests.driver.problems import DATA, KEY, MODEL, SINGLE
 
-from posterium import MAP, Log, MLflowLogger, TensorBoardLogger, WandbLogger, fit
+from posterium import Log, MLflowLogger, TensorBoardLogger, WandbLogger, fit
 
 ROWS = [({"a/x": 1.0, "a/y": 2.0}, 10), ({"a/x": 3.0}, 20)]
 
@@ -59,7 +59,7 @@ def wandb(monkeypatch):
         def finish(self):
             self.calls.append("finish")
 
-    fake(monkeypatch, "wandb", init=Run, Image=lambda figure: ("image", figure))
+    fake(monkeypatch, "wandb", init=Run, Image=lambda picture: picture.size)
     return runs
 
 
@@ -132,7 +132,7 @@ def test_tensorboard_goes_on_after_closing_and_begins_anew_when_steps_go_back(
 
 
 def test_wandb_gets_rows_and_figures_in_a_run_of_its_own_which_is_finished(wandb):
-    logger, figure = WandbLogger(project="moons"), Figure()
+    logger, figure = WandbLogger(project="moons"), Figure(figsize=(3, 2), dpi=100)
     assert wandb == []
     tell(logger)
     logger.figure("live", figure, 20)
@@ -140,7 +140,7 @@ def test_wandb_gets_rows_and_figures_in_a_run_of_its_own_which_is_finished(wandb
     logger.close()
     ((settings, calls),) = wandb
     assert settings == {"project": "moons"}
-    assert calls == [*ROWS, ({"live": ("image", figure)}, 20), "finish"]
+    assert calls == [*ROWS, ({"live": (300, 200)}, 20), "finish"]
 
 
 def test_wandbs_given_run_is_left_open_and_steps_it_has_as_they_are(wandb):
@@ -205,8 +205,8 @@ def film(logger):
     """Log a short fit, and a figure at its end."""
     figure = Figure()
     figure.subplots().plot([0, 1])
-    fit(KEY, MODEL, DATA, MAP(steps=20), callbacks=[Log(logger, every=10)])
-    logger.figure("live", figure, 20)
+    fit(KEY, MODEL, DATA, SINGLE, callbacks=[Log(logger, every=30)])
+    logger.figure("live", figure, 60)
     logger.close()
 
 
@@ -227,8 +227,8 @@ def test_wandb_itself_takes_rows_and_figures(tmp_path):
         project="p", mode="offline", dir=tmp_path, settings={"console": "off"}
     )
     film(WandbLogger(run))
-    assert run.step == 20
-    run.log({"test/rmse": 1.0}, step=21)
+    assert run.step == 60
+    run.log({"test/rmse": 1.0}, step=61)
     run.finish()
     assert list(tmp_path.rglob("*.wandb"))
     assert list(tmp_path.rglob("live*.png"))
@@ -245,5 +245,5 @@ def test_mlflow_itself_holds_numbers_and_figures(tmp_path, monkeypatch):
             film(MLflowLogger())
     client = mlflow.MlflowClient()
     history = client.get_metric_history(run.info.run_id, "descent/objective")
-    assert [metric.step for metric in history] == [10, 20]
+    assert [metric.step for metric in history] == [30, 60]
     assert [part.path for part in client.list_artifacts(run.info.run_id)] == ["live"]

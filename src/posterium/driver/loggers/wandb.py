@@ -1,5 +1,6 @@
 """A logger to Weights & Biases."""
 
+import io
 from typing import Any
 
 
@@ -48,7 +49,11 @@ class WandbLogger:
 
     def figure(self, name: str, figure: Any, step: int) -> None:
         """Send a figure of matplotlib."""
-        self.log({name: self._wandb.Image(figure)}, step)
+        from PIL import Image
+
+        held = io.BytesIO()
+        figure.savefig(held, format="png")
+        self.log({name: self._wandb.Image(Image.open(held))}, step)
 
     def close(self) -> None:
         """Finish a run of its own."""
