@@ -10,10 +10,9 @@ import sys
 from pathlib import Path
 
 import jax
-from tests.driver.problems import DATA, KEY, MODEL
+from tests.driver.problems import DATA, FIXED, KEY, MODEL
 
-from posterium import MAP, NUTS, SWAG, VI, Ensemble, Gaussian, fit, save
-from posterium._struct import replace
+from posterium import MAP, NUTS, SWAG, VI, Ensemble, fit, save
 from posterium.driver import fit as loop
 
 ROOT = Path(__file__).parents[2]
@@ -23,8 +22,6 @@ METHODS = {
     "nuts": NUTS(warmup=300, draws=900, chains=2, modes=0),
     "swag": SWAG(steps=4000, batch_size=5, at=MAP(steps=2000, batch_size=5)),
 }
-FIXED = replace(MODEL, likelihood=Gaussian(0.3))
-"""For samplers, which want a density of every hyper-parameter that is free."""
 
 
 def command(name: str, folder: str | Path, out: Path, cache: Path, write: int = 0) -> list[str]:

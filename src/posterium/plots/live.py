@@ -33,6 +33,8 @@ POINTS, SIDE = 200, 60
 """Inputs along a curve, and along each side of a plane."""
 TERMS = ("objective", "log_joint")
 """Records that make a training curve."""
+POINTS_OF_CURVE = 500
+"""Points of a training curve at most: each is the mean of so many steps that this is kept."""
 MOST_FRAMES = 300
 
 
@@ -266,8 +268,8 @@ def draw_present(ax: Any, report: Report) -> bool:
     values = record[name].reshape(len(record[name]), -1)
     values = np.where(np.isfinite(values), values, np.nan)
     label = "objective per row (nats)" if name == "objective" else "log joint (nats)"
-    training_curve({name.replace("_", " "): values}, smooth=-(-len(values) // 500), ax=ax,
-                   ylabel=label)  # fmt: skip
+    training_curve({name: values}, smooth=-(-len(values) // POINTS_OF_CURVE), ax=ax, ylabel=label)
+    ax.get_legend().remove()
     return True
 
 
