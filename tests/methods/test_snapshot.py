@@ -28,6 +28,19 @@ def test_members_are_the_weights_at_the_end_of_each_cycle():
     assert len(np.unique(np.asarray(vectors), axis=0)) == 3
 
 
+def test_cycles_that_are_not_over_stand_where_the_descent_does():
+    seen = {}
+
+    def stop(report):
+        seen[report.step] = trees.vector(report.state.of.params)
+        return report.step == 60
+
+    stop.every = 20
+    found = fit(KEY, MODEL, DATA, SHORT, callbacks=[stop]).posterior.flat().weights
+    members = np.asarray(jax.vmap(trees.vector)(found.params))
+    assert np.array_equal(members, np.stack([seen[40], seen[60], seen[60]]))
+
+
 def test_predictions_weigh_the_members_equally():
     found = fit(KEY, MODEL, DATA, SHORT)
     each = jax.vmap(lambda w: MODEL.network.apply(w, DATA.x.astype(np.float32))[0])

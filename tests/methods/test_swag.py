@@ -62,6 +62,39 @@ def test_moments_are_those_of_the_stored_iterates():
     assert np.allclose(found.covariance.dense(), exact, rtol=1e-6, atol=1e-6 * exact.max())
 
 
+@pytest.mark.parametrize("taken", [6, 3])
+def test_moments_of_a_descent_that_is_ended_early_are_those_of_the_iterates_so_far(taken):
+    stored = []
+
+    def every_fifth(report):
+        stored.append(trees.vector(report.state.of.params))
+        return len(stored) == taken
+
+    every_fifth.every = SHORT.every
+    found = fit(KEY, LINEAR, DATA, SHORT, precision="float64", callbacks=[every_fifth]).posterior
+    stored = np.array(stored)
+    running = np.cumsum(stored, axis=0) / np.arange(1, taken + 1)[:, None]
+    last = (stored - running)[-SHORT.rank :]
+    exact = (np.diag(stored.var(axis=0)) + last.T @ last / (len(last) - 1)) / 2
+    assert np.allclose(trees.vector(found.mean.params), stored.mean(axis=0), rtol=1e-6, atol=0)
+    assert np.allclose(found.covariance.dense(), exact, rtol=1e-6, atol=1e-6 * exact.max())
+
+
+def test_an_average_ended_before_the_first_iterate_is_where_the_descent_stands():
+    reports = []
+
+    def at_once(report):
+        reports.append(report)
+        return True
+
+    at_once.every = 2
+    found = fit(KEY, LINEAR, DATA, SHORT, precision="float64", callbacks=[at_once]).posterior
+    assert np.array_equal(
+        found.mean.params["coefficients"], reports[0].state.of.params["coefficients"]
+    )
+    assert not np.any(found.covariance.dense())
+
+
 def test_draws_have_half_the_variance_of_the_iterates_and_half_that_of_the_deviations():
     rng = np.random.default_rng(1)
     variance, deviations = rng.uniform(0.5, 2, 5), rng.normal(size=(3, 5))
