@@ -14,9 +14,14 @@ LEAST_DRAWS = 4
 
 
 def values(info: dict[str, np.ndarray], at: int = -1) -> dict[str, float]:
-    """Return what was recorded at a step, a number each, averaged over members or chains."""
-    told = (name for name, value in info.items() if value.ndim <= 2 and name not in INNER)
-    return {name: float(np.mean(info[name][at])) for name in told if len(info[name])}
+    """Return what was recorded at a step, a number each, averaged over members or chains.
+
+    Those of `SHOWN` come first.
+    """
+    told = [name for name, value in info.items() if value.ndim <= 2 and name not in INNER]
+    first = [name for name in SHOWN if name in told]
+    names = dict.fromkeys(first + told)
+    return {name: float(np.mean(info[name][at])) for name in names if len(info[name])}
 
 
 def shown(info: dict[str, np.ndarray]) -> dict[str, float]:

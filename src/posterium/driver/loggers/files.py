@@ -97,12 +97,12 @@ class JSONLLogger(FileLogger):
 
     Examples
     --------
-    >>> import os, tempfile
+    >>> import pathlib, tempfile
     >>> from posterium import JSONLLogger
-    >>> path = os.path.join(tempfile.mkdtemp(), "run.jsonl")
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "run.jsonl")
     >>> logger = JSONLLogger(path)
     >>> logger.log({"descent/objective": -1.5}, step=10)
-    >>> print(open(path).read(), end="")
+    >>> print(path.read_text(), end="")
     {"step": 10, "descent/objective": -1.5}
     """
 
@@ -140,12 +140,12 @@ class CSVLogger(FileLogger):
 
     Examples
     --------
-    >>> import os, tempfile
+    >>> import pathlib, tempfile
     >>> from posterium import CSVLogger
-    >>> path = os.path.join(tempfile.mkdtemp(), "run.csv")
+    >>> path = pathlib.Path(tempfile.mkdtemp(), "run.csv")
     >>> logger = CSVLogger(path)
     >>> logger.log({"descent/objective": -1.5}, step=10)
-    >>> print(open(path).read(), end="")
+    >>> print(path.read_text(), end="")
     step,descent/objective
     10,-1.5
     """

@@ -67,7 +67,7 @@ class Log:
     ...     def log(self, values, step):
     ...         print(step, *values)
     >>> x = np.linspace(-1, 1, 20)[:, None]
-    >>> model = Model(MLP(hidden=(8,)), Normal(), Gaussian())
+    >>> model = Model(MLP(hidden=(8,)), Normal(), Gaussian(0.1))
     >>> found = fit(
     ...     jax.random.key(0), model, as_data(x, x**2), MAP(steps=50),
     ...     callbacks=[Log(Printer(), every=50)],
