@@ -34,6 +34,7 @@ from posterium.posterior.functions import (
 from posterium.posterior.links import LINKED
 from posterium.posterior.posterior import GaussianPosterior, Mixture
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
+from posterium.posterior.sampling import Sampling
 from posterium.posterior.tiles import TILE, averaged, collected, tiled
 
 MAX_BYTES = 2**28
@@ -179,12 +180,15 @@ def _predictive(
     law = kinds.law_of(likelihood)
     plain = how in ("draws", LINEAR_DRAWS) and law is None
     averages = functools.partial(_averages, key, fit, x, each, how) if plain else None
+    sampling = Sampling.of(fit.posterior, closed=in_closed_form(fit.model, how))
     if classes:
-        ordered = getattr(likelihood, "ordered", False)
-        return ClassPredictive(blocks, (len(x), outputs), averages=averages, ordered=ordered)
+        return ClassPredictive(
+            blocks, (len(x), outputs), averages=averages, sampling=sampling,
+            ordered=getattr(likelihood, "ordered", False),
+        )  # fmt: skip
     return RegressionPredictive(
         blocks, (len(x), outputs), averages=averages, columns=law.columns if law else 1,
-        levels=getattr(likelihood, "levels", ()),
+        levels=getattr(likelihood, "levels", ()), sampling=sampling,
     )  # fmt: skip
 
 

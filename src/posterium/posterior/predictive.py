@@ -15,10 +15,12 @@ from scipy.special import entr
 from posterium.posterior.components.base import Components
 from posterium.posterior.components.classes import ClassComponents, refuse_sums
 from posterium.posterior.components.gaussian import refuse_unsound
+from posterium.posterior.sampling import Sampling
 
 CACHE_BYTES = 2**28
 MAX_BYTES = 2**30
 WORK_BYTES = 2**21
+INDEPENDENT = Sampling()
 
 Averages = Callable[[], tuple[np.ndarray, ...]]
 C = TypeVar("C", Components, ClassComponents)
@@ -48,6 +50,8 @@ class Predictive(Generic[C]):
     cache_bytes
         Blocks are kept after the first pass when they take at most so many bytes; otherwise each
         question computes them again. 0 keeps none.
+    sampling
+        How the draws came about. By default they are independent.
     """
 
     _across: ClassVar[str]
@@ -60,12 +64,14 @@ class Predictive(Generic[C]):
         *,
         averages: Averages | None = None,
         cache_bytes: int = CACHE_BYTES,
+        sampling: Sampling = INDEPENDENT,
     ) -> None:
         self._blocks = blocks
         self._averages = averages
         self._cache_bytes = cache_bytes
         self._kept: list[C] | None = None
         self.shape = shape
+        self.sampling = sampling
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -93,20 +99,24 @@ class Predictive(Generic[C]):
             raise ValueError(f"Expected blocks of {self.shape[0]} rows together; got {rows}.")
         self._kept = kept
 
-    def _reduce(self, ask: Callable[..., np.ndarray], *by_row: np.ndarray, axis: int = 0) -> Any:
-        """Ask for some rows at a time, with their part of the arrays given, and join the answers.
+    def pieces(self) -> Iterator[C]:
+        """Give the components of few rows at a time, so that a question's working arrays are small.
 
-        Blocks are cut further, so that the working arrays of a question stay small beside them.
+        They are parts of the blocks, all of the rows in their order.
         """
-        parts, done = [], 0
         for block in self.components():
             draws, rows, width = block.shape
             step = max(1, WORK_BYTES // (8 * draws * width))
             for start in range(0, max(rows, 1), step):
-                stop = min(start + step, rows)
-                mine = (array[done + start : done + stop] for array in by_row)
-                parts.append(ask(block.rows(start, stop), *mine))
-            done += rows
+                yield block.rows(start, min(start + step, rows))
+
+    def _reduce(self, ask: Callable[..., np.ndarray], *by_row: np.ndarray, axis: int = 0) -> Any:
+        """Ask for some rows at a time, with their part of the arrays given; join the answers."""
+        parts, done = [], 0
+        for piece in self.pieces():
+            stop = done + piece.shape[1]
+            parts.append(ask(piece, *(array[done:stop] for array in by_row)))
+            done = stop
         return np.concatenate(parts, axis)
 
     def _sample(self, key: Key, draws: int, event: tuple[int, ...], max_bytes: int) -> np.ndarray:
@@ -163,11 +173,14 @@ class RegressionPredictive(Predictive[Components]):
         columns: int = 1,
         levels: tuple[float, ...] = (),
         cache_bytes: int = CACHE_BYTES,
+        sampling: Sampling = INDEPENDENT,
     ) -> None:
         if squeeze and shape[1] != 1:
             raise ValueError(f"Expected one output to squeeze; got {shape[1]}. Use squeeze=False.")
-        super().__init__(blocks, shape, averages=averages, cache_bytes=cache_bytes)
-        self._squeeze, self.columns, self.levels = squeeze, columns, levels
+        super().__init__(
+            blocks, shape, averages=averages, cache_bytes=cache_bytes, sampling=sampling
+        )
+        self.squeeze, self.columns, self.levels = squeeze, columns, levels
 
     @cached_property
     def _moments(self) -> tuple[np.ndarray, ...]:
@@ -290,6 +303,7 @@ class RegressionPredictive(Predictive[Components]):
         return RegressionPredictive(
             self.components, self.shape, averages=lambda: self._moments, squeeze=True,
             columns=self.columns, levels=self.levels, cache_bytes=self._cache_bytes,
+            sampling=self.sampling,
         )  # fmt: skip
 
     def affine(
@@ -318,14 +332,15 @@ class RegressionPredictive(Predictive[Components]):
             lambda: (block.affine(shift, scale) for block in self.components()),
             self.shape,
             averages=moments,
-            squeeze=self._squeeze,
+            squeeze=self.squeeze,
             columns=self.columns,
             levels=self.levels,
             cache_bytes=0,
+            sampling=self.sampling,
         )
 
     def _shaped(self, values: np.ndarray) -> np.ndarray:
-        return values[..., 0] if self._squeeze else values
+        return values[..., 0] if self.squeeze else values
 
     def _targets(self, y: np.ndarray) -> np.ndarray:
         y = np.asarray(y, np.float64)
@@ -351,8 +366,11 @@ class ClassPredictive(Predictive[ClassComponents]):
         averages: Averages | None = None,
         ordered: bool = False,
         cache_bytes: int = CACHE_BYTES,
+        sampling: Sampling = INDEPENDENT,
     ) -> None:
-        super().__init__(blocks, shape, averages=averages, cache_bytes=cache_bytes)
+        super().__init__(
+            blocks, shape, averages=averages, cache_bytes=cache_bytes, sampling=sampling
+        )
         self.ordered = ordered
 
     @cached_property

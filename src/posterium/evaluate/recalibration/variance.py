@@ -97,5 +97,5 @@ class VarianceFactor:
         mean = np.reshape(predictive.mean, predictive.shape)
         return RegressionPredictive(
             blocks, predictive.shape, averages=averages, squeeze=predictive.mean.ndim == 1,
-            levels=predictive.levels,
+            levels=predictive.levels, sampling=predictive.sampling,
         )  # fmt: skip

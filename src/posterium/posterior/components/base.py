@@ -26,6 +26,16 @@ class Components(Protocol):
         ...
 
     @property
+    def variance(self) -> np.ndarray:
+        """Variance of the noise under each draw, (s, n, k)."""
+        ...
+
+    @property
+    def function_variance(self) -> np.ndarray | float:
+        """Variance of the mean that is not in the spread of the draws, (s, n, k)."""
+        ...
+
+    @property
     def nbytes(self) -> int:
         """Memory held, in bytes."""
         ...
@@ -40,6 +50,10 @@ class Components(Protocol):
 
     def log_prob(self, y: np.ndarray) -> np.ndarray:
         """Return the joint log density of each row of targets y (n, k): (n,), in nats."""
+        ...
+
+    def log_density(self, y: np.ndarray) -> np.ndarray:
+        """Return the log density of targets under each draw and output, y and answer (s, n, k)."""
         ...
 
     def cdf(self, y: np.ndarray) -> np.ndarray:

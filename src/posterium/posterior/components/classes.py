@@ -72,6 +72,48 @@ class ClassComponents:
         """Return the probabilities averaged over draws, (n, c)."""
         return over_draws(self._scaled()[0])
 
+    def each(self) -> np.ndarray:
+        """Return the probabilities under each draw, (s, n, c)."""
+        return self._scaled()[0]
+
+    def each_log(self) -> np.ndarray:
+        """Return the log probabilities under each draw, (s, n, c), in nats."""
+        return self.log_probs - np.log(self._scaled()[1])[:, :, None]
+
+    def known_spread(self) -> np.ndarray:
+        """Return the spread, (s, n, 1).
+
+        Raises
+        ------
+        ValueError
+            Where it is not known.
+        """
+        spread = np.asarray(self.spread)
+        if np.isnan(spread).any():
+            raise ValueError(
+                "Expected draws of the probabilities, or how far they vary, for a split into "
+                "aleatoric and epistemic; how='probit' gives averages. Use how='linear' or "
+                "how='bridge'. Of a recalibrated predictive, ask the one before."
+            )
+        return spread
+
+    def each_entropy(self) -> np.ndarray:
+        """Return what every class adds to the entropy of each draw, (s, n, c), in nats.
+
+        Of probabilities that are uncertain themselves, the mean of it.
+
+        Raises
+        ------
+        ValueError
+            Where the spread is not known.
+        """
+        spread, probs = self.known_spread(), self.each()
+        if not spread.any():
+            return entr(probs)
+        total = 1 / np.where(spread > 0, spread, 1.0)
+        inner = probs * (digamma(total + 1) - digamma(total * probs + 1))
+        return np.where(spread > 0, inner, entr(probs))
+
     def expected_entropy(self) -> np.ndarray:
         """Return the entropy of a draw averaged over draws, (n,), in nats.
 
@@ -80,20 +122,7 @@ class ClassComponents:
         ValueError
             Where the spread is not known.
         """
-        spread = np.asarray(self.spread)[:, :, 0]
-        if np.isnan(spread).any():
-            raise ValueError(
-                "Expected draws of the probabilities, or how far they vary, for a split into "
-                "aleatoric and epistemic; how='probit' gives averages. Use how='linear' or "
-                "how='bridge'. Of a recalibrated predictive, ask the one before."
-            )
-        probs, _ = self._scaled()
-        sure = _over_classes(entr(part) for part in np.moveaxis(probs, 2, 0))
-        if not spread.any():
-            return over_draws(sure)
-        total = 1 / np.where(spread > 0, spread, 1.0)
-        inner = _over_classes(p * digamma(total * p + 1) for p in np.moveaxis(probs, 2, 0))
-        return over_draws(np.where(spread > 0, digamma(total + 1) - inner, sure))
+        return over_draws(_over_classes(np.moveaxis(self.each_entropy(), 2, 0)))
 
     def log_prob(self, y: np.ndarray) -> np.ndarray:
         """Return the log probability of each row's class index y (n,): (n,), in nats."""

@@ -72,6 +72,10 @@ class GaussianComponents:
         each = mixtures.normal_log_density(y, self.mean, self._sd()).sum(axis=2)
         return mixtures.log_mean_exp(np.ascontiguousarray(each.T))
 
+    def log_density(self, y: np.ndarray) -> np.ndarray:
+        """Return the log density of targets under each draw and output, y and answer (s, n, k)."""
+        return mixtures.normal_log_density(y, self.mean, self._sd())
+
     def cdf(self, y: np.ndarray) -> np.ndarray:
         """Return P(Y <= y) of each output, (n, k)."""
         return mixtures.cdf(*self._marginals(), y.reshape(-1)).reshape(y.shape)

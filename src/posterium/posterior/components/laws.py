@@ -56,6 +56,11 @@ class LawComponents:
         return np.asarray(self.law.mean(*self.parameters))
 
     @property
+    def variance(self) -> np.ndarray:
+        """Variance of the target under each draw, (s, n, k); not finite where there is none."""
+        return np.asarray(self.law.variance(*self.parameters))
+
+    @property
     def function_variance(self) -> np.ndarray:
         """Variance of the mean that is not in the spread of the draws: none, (s, n, k)."""
         return np.broadcast_to(0.0, self.shape)
@@ -76,13 +81,17 @@ class LawComponents:
     def moments(self) -> Moments:
         """Return mean, aleatoric and epistemic variance, (n, k), by the law of total variance."""
         each = self.mean
-        mean, noise = over_draws(each), over_draws(self.law.variance(*self.parameters))
+        mean, noise = over_draws(each), over_draws(self.variance)
         return mean, noise, over_draws((each - mean) ** 2)
 
     def log_prob(self, y: np.ndarray) -> np.ndarray:
         """Return the joint log density of each row of targets y (n, k): (n,), in nats."""
         each = self.law.log_target(y[None], *self.parameters).sum(axis=2)
         return mixtures.log_mean_exp(np.ascontiguousarray(each.T))
+
+    def log_density(self, y: np.ndarray) -> np.ndarray:
+        """Return the log density of targets under each draw and output, y and answer (s, n, k)."""
+        return np.asarray(self.law.log_density(y, *self.parameters))
 
     def cdf(self, y: np.ndarray) -> np.ndarray:
         """Return P(Y <= y) of each output, (n, k)."""
