@@ -53,6 +53,11 @@ def function_values(key: jax.Array, fit: Fit, x: Any, draws: int) -> np.ndarray:
     return np.concatenate(list(_tiles(key, fit, as_inputs(x), None, draws, _values)), axis=2)
 
 
+def outputs(key: jax.Array, fit: Fit, x: Any, draws: int) -> np.ndarray:
+    """Return the network's outputs under each draw at inputs x (q, ...): (c, s, q, k)."""
+    return np.concatenate(list(_tiles(key, fit, as_inputs(x), None, draws, _outputs)), axis=2)
+
+
 def log_likelihoods(key: jax.Array, fit: Fit, data: Data, draws: int) -> Iterator[np.ndarray]:
     """Give the log likelihood of each row under each draw, (c, s, b) in nats, tile by tile."""
     return _tiles(key, fit, as_inputs(data.x), np.asarray(data.y), draws, _log_prob)
@@ -119,6 +124,10 @@ def _by_chain(posterior: Any, leaf: Any) -> np.ndarray:
 
 def _values(likelihood: Any, f: jax.Array, y: Any) -> jax.Array:
     return values_of(likelihood, f)
+
+
+def _outputs(likelihood: Any, f: jax.Array, y: Any) -> jax.Array:
+    return f
 
 
 def _log_prob(likelihood: Any, f: jax.Array, y: Any) -> jax.Array:
