@@ -12,12 +12,13 @@ from posterium.recipes import r0_map, r1_blr, r1_predictive, runner
 IDS = [id for id, _ in recipes.names()]
 LONG = {
     "R0.laplace", "R0.mcdropout", "R0.vi-mlp", "R1.bbvi", "R1.more.alpha", "R1.more.ensembles",
-    "R1.more.laplace", "R1.more.pbp", "R1.multimodal", "R1.nuts", "R1.relu4", "R2.anneal",
-    "R2.het", "R2.hom", "R2.map", "R2.mcmc", "R2.mle", "R2.svi", "R2.uncertainty", "R3.advi",
-    "R3.draws", "R3.nuts", "R3.priors", "R3.swap", "R4.bands", "R4.bbb",
+    "R1.more.laplace", "R1.more.pbp", "R1.more.thompson", "R1.multimodal", "R1.nuts", "R1.relu4",
+    "R2.anneal", "R2.het", "R2.hom", "R2.map", "R2.mcmc", "R2.mle", "R2.svi", "R2.uncertainty",
+    "R3.advi", "R3.draws", "R3.nuts", "R3.priors", "R3.swap", "R4.bands", "R4.bbb",
 }  # fmt: skip
 WITH_FULL_LENGTH = {
     "R0.vi-mlp": {"accuracy_is_1", "nll_at_most_0.008"},
+    "R1.more.thompson": {"beats_greedy_by_2_errors"},
     "R1.evidence": {"within_0.05_of_a_long_run"},
     "R2.mcmc": {"long_nll_at_most_-1.85", "long_epistemic_beyond_at_least_3_times_inside"},
     "R2.svi": {"nll_at_most_-1.15_mean_field", "cover90_from_0.88_to_0.98_mean_field"},
