@@ -15,7 +15,13 @@ from posterium.report.figures import Figure, Sheet
 from posterium.report.sections import Sections, Tile, drawn_rows, rows_note
 from posterium.report.subject import Subject
 from posterium.report.tables import ROWS, UncertainRow, unusual
-from posterium.report.words import classification_lines, number, percent, with_error
+from posterium.report.words import (
+    classification_lines,
+    drawn_note,
+    number,
+    percent,
+    with_error,
+)
 
 MATRIX = 10
 """Classes of the confusion matrix at most; the rarer ones share its last place."""
@@ -182,7 +188,7 @@ def _split(found: Labels, sheet: Sheet) -> Figure:
         "Entropy of each row's prediction, rows sorted by it. Aleatoric: the classes overlap, "
         "which more data would leave. Epistemic (mutual information): the functions of the "
         f"posterior disagree: {percent(epistemic_share(found))} of all entropy here. "
-        f"{rows_note(len(rows), len(found.y))}"
+        f"{drawn_note(found.epistemic, found.epistemic_error)} {rows_note(len(rows), len(found.y))}"
     )
     return sheet.figure(
         "Two kinds of uncertainty",

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from posterium.evaluate.decomposition import decompose
 from posterium.posterior.predictive import ClassPredictive
 from posterium.report.subject import Subject
 
@@ -15,7 +16,8 @@ LEVEL = 0.9
 class Numbers:
     """Predictions of k targets for n rows: all (n, k), in units of the targets.
 
-    `log_prob` (n,) is joint over targets; `pit` is P(Y < y) + P(Y = y) / 2.
+    `log_prob` (n,) is joint over targets; `pit` is P(Y < y) + P(Y = y) / 2; `epistemic_error` is
+    the Monte Carlo error of the epistemic variance, 0 where it cannot be told.
     """
 
     y: np.ndarray
@@ -25,6 +27,7 @@ class Numbers:
     sd: np.ndarray
     aleatoric_var: np.ndarray
     epistemic_var: np.ndarray
+    epistemic_error: np.ndarray
     crps: np.ndarray
     pit: np.ndarray
     log_prob: np.ndarray
@@ -46,12 +49,16 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Labels:
-    """Predictions of classes for n rows: `y` (n,) indices, `probs` (n, c), entropies in nats."""
+    """Predictions of classes for n rows: `y` (n,) indices, `probs` (n, c), entropies in nats.
+
+    `epistemic_error` is the Monte Carlo error of the epistemic one, 0 where it cannot be told.
+    """
 
     y: np.ndarray
     probs: np.ndarray
     aleatoric: np.ndarray
     epistemic: np.ndarray
+    epistemic_error: np.ndarray
     log_prob: np.ndarray
 
     @property
@@ -79,7 +86,7 @@ def evaluated(subject: Subject) -> Numbers | Labels | None:
         if isinstance(found, ClassPredictive):
             done = Labels(
                 y, found.probs, found.aleatoric_entropy, found.mutual_information,
-                found.log_prob(y),
+                _epistemic_error(found), found.log_prob(y),
             )  # fmt: skip
         else:
             done = _numbers(found, y)
@@ -97,7 +104,12 @@ def _numbers(found, y: np.ndarray) -> Numbers:
     parts = {
         "mean": found.mean, "low": low, "high": high, "sd": found.sd,
         "aleatoric_var": found.aleatoric_var, "epistemic_var": found.epistemic_var,
+        "epistemic_error": _epistemic_error(found),
         "crps": found.crps(columns), "pit": found.pit(columns),
     }  # fmt: skip
     shaped = {name: values.reshape(y.shape) for name, values in parts.items()}
     return Numbers(y=y, log_prob=found.log_prob(columns), **shaped)
+
+
+def _epistemic_error(found) -> np.ndarray:
+    return np.nan_to_num(decompose(found).epistemic.error)

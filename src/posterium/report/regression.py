@@ -17,6 +17,7 @@ from posterium.report.tables import ROWS, UncertainRow, unusual
 from posterium.report.words import (
     count,
     coverage_reading,
+    drawn_note,
     number,
     percent,
     regression_lines,
@@ -158,7 +159,8 @@ def _split(one: Numbers, name: str, label: str, sheet: Sheet) -> Figure:
         "Height: standard deviation of each row's prediction, rows sorted by it. The colours share "
         "it as the two parts share the variance. Aleatoric is noise that more data would leave; "
         f"epistemic is what the model has not learned: {percent(epistemic_share(one))} of the "
-        f"variance in the median row. {rows_note(len(rows), len(one.y))}"
+        f"variance in the median row. {drawn_note(one.epistemic_var, one.epistemic_error)} "
+        f"{rows_note(len(rows), len(one.y))}"
     )
     return sheet.figure(
         f"Two kinds of uncertainty{label}",

@@ -10,6 +10,8 @@ from posterium.evaluate.scores.bins import BINS
 from posterium.tables.errors import listing
 
 MINUS = "\u2212"
+LEAST_NOTED = 0.005
+"""Relative Monte Carlo error from which it is mentioned."""
 
 VERDICTS = {
     "ok": (
@@ -63,6 +65,15 @@ def with_error(score: Score, *, share: bool = False) -> tuple[str, str]:
     if abs(value) >= 1e7 or places > 8:
         return number(value) + end, f"± {number(se, 2)}{end}"
     return f"{value:,.{places}f}{end}".replace("-", MINUS), f"± {se:,.{places}f}{end}"
+
+
+def drawn_note(value: np.ndarray, error: np.ndarray) -> str:
+    """Return how well draws tell the epistemic part of the median row; nothing where all do."""
+    told = value > 0
+    relative = float(np.median(error[told] / value[told])) if told.any() else 0.0
+    if relative < LEAST_NOTED:
+        return ""
+    return f"By the draws there are, that part is known to ± {percent(relative)} in the median row."
 
 
 @dataclass(frozen=True)
