@@ -19,7 +19,10 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("[!_]*/*.md"))]
 METHOD_PAGES = sorted(DOCS.glob("methods/*.md"))
-GLOBS = "methods/* networks/* write-* priors convergence figures recalibration scores watching"
+GLOBS = (
+    "methods/* networks/* write-* priors convergence figures recalibration scores uncertainty "
+    "decisions watching"
+)
 LONG = [page for glob in GLOBS.split() for page in DOCS.glob(f"{glob}.md")]
 QUICK = {"methods/exact", "write-your-own-likelihood"}
 """Long pages that run in the quick tests; the build of the documents runs all of them."""
