@@ -161,7 +161,7 @@ def test_chains_that_do_not_agree_are_saved_with_their_verdict(numbers, run, tmp
     assert re.search(r"verdict +failed\n", out)
     assert "failed: " in err
     assert "Try --set of." in err
-    assert re.search(r"verdict +failed\n", run("info", model)[1])
+    assert re.search(r"verdict +failed", run("info", model)[1])
 
 
 def test_a_warning_exits_with_0_and_with_1_when_strict(tmp_path, run, write):
