@@ -187,3 +187,9 @@ def test_members_of_an_ensemble_are_checked_each():
 def test_draws_of_parallel_tempering_miss_no_mode():
     found = fit(KEY, BENT, BENT_DATA, ParallelTempering())
     assert checked(BENT, BENT_DATA, found.posterior).status == "ok"
+
+
+def test_a_climb_from_far_out_where_slopes_are_huge_arrives_as_well():
+    tops = jax.jit(lambda starts: modes.climb(lambda z: jnp.sum(jnp.exp(2 * z) - z), starts))
+    found = tops(jnp.array([[5.0], [-1.0]]))
+    np.testing.assert_allclose(found, -0.5 * np.log(2), atol=1e-3)

@@ -45,6 +45,8 @@ CLIMB = 500
 """Steps of a climb."""
 RATE = 0.05
 """Highest learning rate of a climb, in standard deviations of the prior."""
+MEMORY = 0.9
+"""Adam's decay of squared slopes: those of a start far out are to be forgotten, or it stays there."""
 FLATTEST = 1e-3
 """Least curvature along any direction, as a share of the largest."""
 ONE_FUNCTION = 1.0
@@ -161,7 +163,7 @@ def held(model: Model, samples: Samples) -> tuple[Model, Any]:
 
 def climb(loss: Any, starts: jax.Array) -> jax.Array:
     """Descend a loss from starts (m, p) side by side, by Adam with steps that shrink to 0."""
-    optimiser = optax.adam(optax.cosine_decay_schedule(RATE, CLIMB))
+    optimiser = optax.adam(optax.cosine_decay_schedule(RATE, CLIMB), b2=MEMORY)
     slope = jax.vmap(jax.grad(loss))
 
     def move(_: Any, at: Any) -> Any:
