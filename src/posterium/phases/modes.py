@@ -46,7 +46,7 @@ CLIMB = 500
 RATE = 0.05
 """Highest learning rate of a climb, in standard deviations of the prior."""
 MEMORY = 0.9
-"""Adam's decay of squared slopes: those of a start far out are to be forgotten, or it stays there."""
+"""Adam's decay of squared slopes, so that those of a start far out are soon forgotten."""
 FLATTEST = 1e-3
 """Least curvature along any direction, as a share of the largest."""
 ONE_FUNCTION = 1.0
