@@ -5,6 +5,8 @@
 # make test-torch   the tests of networks of PyTorch, in an environment of its own
 # make bench        posterium against hand-written JAX
 # make docs         the documentation, executed, into docs/_build/html (environment .venv-docs)
+# make gallery      run every recipe again for the pictures of the gallery, at full length: some hours;
+#                   RECIPES="--fast R1" for some of them, or with fewer steps
 # make docs-links   check its links to other sites; needs the network
 # make clean        remove environments, caches and what the commands above wrote
 #
@@ -24,7 +26,7 @@ SOURCES := $(shell find src -type f -not -name '*.pyc')
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow test-torch bench docs docs-links clean check-python
+.PHONY: demo test test-slow test-torch bench docs gallery docs-links clean check-python
 
 demo: $(VENV)/installed
 	$(VENV)/bin/python -m posterium.recipes.demo demo
@@ -57,6 +59,10 @@ docs: $(DOCS)/installed docs/_build/fresh
 docs/_build/fresh: $(SOURCES)
 	rm -rf docs/_build/html docs/_build/executed
 	mkdir -p $(@D) && touch $@
+
+# Drawn by the environment of the documents, so that fonts are the same.
+gallery: $(DOCS)/installed
+	$(DOCS)/bin/python docs/_ext/pictures.py $(RECIPES)
 
 docs-links: $(DOCS)/installed
 	$(DOCS)/bin/python -m sphinx -W --keep-going -q -b linkcheck docs docs/_build/links

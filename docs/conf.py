@@ -21,6 +21,7 @@ release = metadata.version("posterium")
 
 extensions = [
     "command",
+    "gallery",
     "tabs",
     "myst_nb",
     "sphinx.ext.autodoc",

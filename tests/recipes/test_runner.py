@@ -16,13 +16,13 @@ def shelf(monkeypatch):
     monkeypatch.setattr(runner, "RECIPES", dict(runner.registry()))
 
 
-def put(outcome):
+def put(outcome, id="X.test"):
     def cook(key, fast):
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
 
-    recipe("X.test", "a test", fast="nothing")(cook)
+    recipe(id, "a test", fast="nothing")(cook)
 
 
 def test_every_recipe_has_an_id_a_summary_and_says_what_fast_changes():
@@ -70,6 +70,44 @@ def test_plots_are_files_with_their_panels_side_by_side(shelf, tmp_path):
     assert files == ["X.test-one.png", "X.test-two.png"]
     assert len(set(seen)) == 3
     assert seen[1].figure is seen[2].figure
+
+
+def test_panels_can_be_pictures_of_their_own(shelf, tmp_path):
+    plots = {"one": lambda ax: None, "two": [lambda ax: None] * 2}
+    put(Outcome({}, {"met": True}, plots))
+    expected = ["X.test-one.png", "X.test-two-1.png", "X.test-two-2.png"]
+    assert recipes.run("X.test", out=tmp_path, apart=True)["pictures"] == expected
+    assert sorted(file.name for file in tmp_path.iterdir()) == expected
+    assert recipes.run("X.test", out=tmp_path)["pictures"] == ["X.test-one.png", "X.test-two.png"]
+
+
+def test_a_name_stands_for_itself_or_for_what_goes_on_after_a_point(shelf):
+    for id in ("X.a", "X.a-b", "X.c.d", "X.c.e"):
+        put(Outcome({}, {"met": True}), id)
+    assert recipes.under("X.a") == ["X.a"]
+    assert recipes.under("X.c") == ["X.c.d", "X.c.e"]
+    assert recipes.under("X") == ["X.a", "X.a-b", "X.c.d", "X.c.e"]
+    with pytest.raises(ValueError, match=r"one of R0.*got 'X.'"):
+        recipes.under("X.")
+
+
+def test_a_recipe_that_raises_is_not_passed_and_does_not_stop_the_others(shelf):
+    put(ValueError("expected 3"), "X.a")
+    put(Outcome({}, {"met": True}), "X.b")
+    first, second = recipes.run_all(recipes.under("X"))
+    assert first["passed"] is False
+    assert first["error"] == "ValueError: expected 3"
+    assert (second["id"], second["passed"]) == ("X.b", True)
+    assert min(first["seconds"], second["seconds"]) >= 0
+
+
+def test_an_interrupt_stops_them_all(shelf):
+    def cook(key, fast):
+        raise KeyboardInterrupt
+
+    recipe("X.a", "a test", fast="nothing")(cook)
+    with pytest.raises(KeyboardInterrupt):
+        list(recipes.run_all(["X.a"]))
 
 
 def test_an_unknown_recipe_is_refused_with_those_there_are():

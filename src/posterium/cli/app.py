@@ -202,13 +202,14 @@ def recipe_list() -> Action:
 
 @recipes.command("run")
 def recipe_run(
-    name: given.RecipeName,
+    name: given.RecipeName = None,
+    every: given.Every = False,
     out: given.Plots = None,
     seed: given.Seed = "0",
     fast: given.Fast = False,
 ) -> Action:
     """Run a recipe; the last line it prints is JSON. Exit status 0 when its gates are passed."""
-    return _later("recipe", name, out=out, seed=seed, fast=fast)
+    return _later("recipe", name, every=every, out=out, seed=seed, fast=fast)
 
 
 def _reading(

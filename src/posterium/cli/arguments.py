@@ -17,7 +17,10 @@ Table = Annotated[
     str, typer.Argument(metavar="DATA", help="CSV or Parquet file, or - for standard input.")
 ]
 ModelFile = Annotated[str, typer.Argument(metavar="MODEL", help="File that fit --out wrote.")]
-RecipeName = Annotated[str, typer.Argument(metavar="ID", help="See posterium recipe list.")]
+RecipeName = Annotated[
+    str | None,
+    typer.Argument(metavar="ID", help="See posterium recipe list; R1 or R1.more for all in it."),
+]
 
 Header = Annotated[
     bool | None,
@@ -85,4 +88,5 @@ Csv = Annotated[str | None, _option("FILE", "CSV file; standard output if left o
 Plots = Annotated[str | None, _option("DIR", "Folder for plots.")]
 Level = Annotated[str, _option("P", "Probability of the interval from lower to upper.")]
 Overwrite = Annotated[bool, _flag("--overwrite", "Replace files that are there.")]
+Every = Annotated[bool, _flag("--all", "Run all of them; one that fails does not stop it.")]
 Fast = Annotated[bool, _flag("--fast", "Fewer steps or draws.")]

@@ -1,5 +1,5 @@
 """Every row of the reference systems as a recipe that runs and judges itself."""
 
-from posterium.recipes.runner import names, run
+from posterium.recipes.runner import names, run, run_all, under
 
-__all__ = ["names", "run"]
+__all__ = ["names", "run", "run_all", "under"]

@@ -23,8 +23,11 @@ START = float(np.log1p(np.exp(-2.5)))
 """Standard deviation that every weight starts with: softplus(-2.5)."""
 
 
-def fitted(key: jax.Array, likelihood: Any, epochs: int) -> ps.Fit:
-    """Return the source's fit under a likelihood; means start within about 0.001 of 0."""
+def fitted(key: jax.Array, likelihood: Any, epochs: int, **options: Any) -> ps.Fit:
+    """Return the source's fit under a likelihood; means start within about 0.001 of 0.
+
+    Options are those of `fit`.
+    """
     model = ps.Model(ps.MLP(hidden=(20,) * 4), ps.Normal(1.0, scaling="none"), likelihood)
     (x, y), _ = cubic()
     start_key, fit_key = jax.random.split(key)
@@ -34,7 +37,7 @@ def fitted(key: jax.Array, likelihood: Any, epochs: int) -> ps.Fit:
         steps=epochs, learning_rate=0.01, schedule="constant", kl="sampled",
         init_scale=START, average=0.05,
     )  # fmt: skip
-    return ps.fit(fit_key, model, ps.as_data(x, y), method, start=start)
+    return ps.fit(fit_key, model, ps.as_data(x, y), method, start=start, **options)
 
 
 @recipe("R4.bbb", SUMMARY, fast="1,000 epochs instead of 5,000")

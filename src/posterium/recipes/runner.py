@@ -8,7 +8,8 @@ number is what it must be) and plots.
 import importlib
 import math
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,8 @@ from typing import Any
 import jax
 import numpy as np
 
-Drawing = Callable[..., Any]
-"""Called with `ax=`, the axes to draw on."""
-PANEL = (6.4, 4.6)
-"""Width and height of one panel, in inches."""
+from posterium.recipes import pictures
+from posterium.recipes.pictures import Drawing
 
 
 @dataclass(frozen=True)
@@ -93,8 +92,31 @@ def names() -> list[tuple[str, str]]:
     return [(one.id, f"{one.summary} (fast: {one.fast})") for one in registry().values()]
 
 
+def under(name: str) -> list[str]:
+    """Return the ids that a name stands for: its own, or those that go on after it and a point.
+
+    So ``R1.more`` stands for all its parts, and ``R1`` for a whole system.
+
+    Raises
+    ------
+    ValueError
+        There is no such recipe.
+    """
+    found = [id for id in registry() if id == name or id.startswith(f"{name}.")]
+    if not found:
+        raise ValueError(
+            f"Expected the id of a recipe, one of {', '.join(registry())}; got {name!r}."
+        )
+    return found
+
+
 def run(
-    id: str, out: str | Path | None = None, seed: int = 0, fast: bool = False
+    id: str,
+    out: str | Path | None = None,
+    seed: int = 0,
+    fast: bool = False,
+    *,
+    apart: bool = False,
 ) -> dict[str, Any]:
     """Run a recipe and judge what it found.
 
@@ -108,12 +130,15 @@ def run(
         Seed of its random key.
     fast
         Take the fewer steps or draws that the recipe names. The model stays.
+    apart
+        Draw panels as pictures of their own instead of side by side.
 
     Returns
     -------
     dict
         ``id``, ``figures``, ``gates`` and ``passed`` (over the gates that are not None), fit for
-        JSON; ``passed`` is None where ``skipped`` says why the recipe did not run.
+        JSON; ``pictures`` are the files in `out`. ``passed`` is None where ``skipped`` says why the
+        recipe did not run.
 
     Raises
     ------
@@ -123,15 +148,43 @@ def run(
     found = registry().get(id)
     if found is None:
         raise ValueError(
-            f"Expected the id of a recipe, one of {', '.join(registry())}; got {id!r}."
+            f"Expected the id of a recipe, one of {', '.join(registry())}; got {id!r}. "
+            "Several at a time: run_all."
         )
     try:
         outcome = found.cook(jax.random.key(seed), fast)
     except Skipped as reason:
         return {"id": id, "figures": {}, "gates": {}, "passed": None, "skipped": str(reason)}
-    if out is not None:
-        _draw(id, outcome.plots, Path(out))
-    return {"id": id, **_judged(id, outcome)}
+    drawn = {} if out is None else {
+        "pictures": pictures.write(id, outcome.plots, out, apart=apart)
+    }  # fmt: skip
+    return {"id": id, **_judged(id, outcome), **drawn}
+
+
+def run_all(ids: Iterable[str] | None = None, **options: Any) -> Iterator[dict[str, Any]]:
+    """Run recipes one after another; one that raises an error does not stop the others.
+
+    Parameters
+    ----------
+    ids
+        Which, None for all.
+    options
+        Those of `run`.
+
+    Yields
+    ------
+    dict
+        What `run` returns, with the ``seconds`` that it took. A recipe that raised is not passed,
+        and its ``error`` says why.
+    """
+    for id in registry() if ids is None else ids:
+        began = time.perf_counter()
+        try:
+            result = run(id, **options)
+        except Exception as error:
+            text = f"{type(error).__name__}: {error}"
+            result = {"id": id, "figures": {}, "gates": {}, "passed": False, "error": text}
+        yield result | {"seconds": round(time.perf_counter() - began, 2)}
 
 
 def _judged(id: str, outcome: Outcome) -> dict[str, Any]:
@@ -151,19 +204,6 @@ def plain(value: Any) -> Any:
     if isinstance(nested, list):
         return [plain(one) for one in nested]
     return nested if not isinstance(nested, float) or math.isfinite(nested) else None
-
-
-def _draw(id: str, plots: Mapping[str, Any], out: Path) -> None:
-    """Write every plot as ``<id>-<name>.png``."""
-    from posterium.plots.style import figure
-
-    out.mkdir(parents=True, exist_ok=True)
-    for name, drawings in plots.items():
-        panels = drawings if isinstance(drawings, Sequence) else (drawings,)
-        sheet = figure(PANEL[0] * len(panels), PANEL[1])
-        for ax, drawing in zip(np.ravel(sheet.subplots(1, len(panels))), panels, strict=True):
-            drawing(ax=ax)
-        sheet.savefig(out / f"{id}-{name}.png", dpi=120)
 
 
 def close(found: Any, expected: Any, tolerance: float) -> bool:
