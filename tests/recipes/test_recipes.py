@@ -2,12 +2,13 @@
 
 import json
 
+import jax
 import numpy as np
 import pytest
 
 from posterium import recipes
 from posterium.datasets import reference
-from posterium.recipes import r0_map, r1_blr, r1_predictive, runner
+from posterium.recipes import r0_map, r1_blr, r1_landscape, r1_manual, r1_predictive, r4_gpu, runner
 
 IDS = [id for id, _ in recipes.names()]
 LONG = {
@@ -88,3 +89,35 @@ def test_draws_that_are_too_narrow_fail_the_gate_of_the_variance(monkeypatch):
 def test_another_seed_gives_other_draws():
     gaps = [recipes.run("R1.predictive", seed=seed)["figures"] for seed in (0, 1)]
     assert not np.isclose(gaps[0]["largest_mean_gap"], gaps[1]["largest_mean_gap"])
+
+
+def test_a_button_that_keeps_another_line_fails_R1_manual(monkeypatch):
+    keep = r1_manual.Lines.keep
+    monkeypatch.setattr(r1_manual.Lines, "keep", lambda self, b, w: keep(self, b, w + 0.01))
+    gates = recipes.run("R1.manual")["gates"]
+    assert gates["the_button_keeps_what_the_sliders_say"] is False
+    assert gates["every_line_is_drawn_over_a_band"] is False
+
+
+def test_a_landscape_with_its_axes_exchanged_fails_R1_landscape(monkeypatch):
+    right = r1_landscape.plane.log_joint
+    monkeypatch.setattr(r1_landscape.plane, "log_joint", lambda *given: right(*given).T)
+    gates = recipes.run("R1.landscape")["gates"]
+    assert gates["loss_as_in_numpy"] is False
+    assert gates["lowest_within_half_a_cell"] is False
+
+
+def test_no_gpu_skips_R4_gpu_and_says_what_to_install():
+    if jax.default_backend() == "gpu":
+        pytest.skip("there is a GPU")
+    found = recipes.run("R4.gpu")
+    assert found["passed"] is None
+    assert "jax[cuda" in found["skipped"]
+
+
+@pytest.mark.slow
+def test_a_device_that_is_given_computes_R4_gpu(monkeypatch):
+    monkeypatch.setattr(r4_gpu, "gpu", lambda: jax.devices("cpu")[0])
+    monkeypatch.setattr(r4_gpu, "FEWER", 100)
+    found = recipes.run("R4.gpu", fast=True)
+    assert found["passed"] is True, found

@@ -93,7 +93,7 @@ def draw_lines(
     several = len(lines) <= NUMBERED
     for number, heights in enumerate(lines(ends)):
         name = f"line {number + 1}" if several else "lines by hand"
-        look = style.line(number) if several else {"color": style.REFERENCE}
+        look = style.line(number + 1) if several else {"color": style.REFERENCE}  # 0 is a mean
         label = name if several or number == 0 else None
         ax.plot(ends, heights, linewidth=1.4 if several else 0.9, label=label, **look)
     if data is not None:

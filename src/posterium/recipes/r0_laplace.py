@@ -93,6 +93,9 @@ def run(key: jax.Array, fast: bool) -> Outcome:
                 boundary(expit(f), "At the mode"),
                 boundary(averaged["full"], f"Average of {draws} draws"),
             ],
-            "structures": [boundary(averaged[name], name) for name in STRUCTURES[1:]],
+            "structures": [
+                boundary(averaged[name], name.replace("_", " ").capitalize())
+                for name in STRUCTURES[1:]
+            ],
         },
     )

@@ -13,6 +13,11 @@ from posterium.recipes.runner import Drawing, Outcome, recipe
 
 SUMMARY = "MC dropout of a 2-50-1 network on two moons; the boundary without and with its masks"
 RATE, EPOCHS, DRAWS = 0.5, 500, 500
+TITLES = {
+    "plug_in": "No masks",
+    "mask_a_draw": "A mask for each draw",
+    "mask_a_row": "A mask for each row",
+}
 
 
 @recipe("R0.mcdropout", SUMMARY, fast="nothing")
@@ -39,7 +44,7 @@ def run(key: jax.Array, fast: bool) -> Outcome:
             surface = ps.predict(key, fits[name], grid, draws=DRAWS).probs[:, 1]
             return decision_boundary(
                 first, second, surface.reshape(len(second), len(first)), data=(x, y), ax=ax,
-                title=f"{name.replace('_', ' ')}: NLL {nll[name]:.4f}",
+                title=f"{TITLES[name]}: NLL {nll[name]:.4f}",
             )  # fmt: skip
 
         return draw
