@@ -6,6 +6,7 @@ demands it meets and the figures it found.
 
 import html
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,15 +33,17 @@ class Gallery(SphinxDirective):
 
 def card(record: dict[str, Any]) -> nodes.section:
     """Return what is shown of one recipe."""
-    id, summary = record["id"], record["summary"].split(" (fast: ")[0]
-    name = id.lower().replace(".", "-")
+    id, name = record["id"], record["id"].lower().replace(".", "-")
+    summary, less = re.fullmatch(r"(.*) \(fast: (.*)\)", record["summary"]).groups()
+    short = record["fast"] and less != "nothing"
+    note = f" Here in short: {less}." if short else ""
     made = nodes.section(ids=[name], names=[name], classes=["recipe"])
     made += nodes.title("", id)
-    made += nodes.paragraph("", f"{summary[0].upper()}{summary[1:]}.")
+    made += nodes.paragraph("", f"{summary[0].upper()}{summary[1:]}.{note}")
     pictures = nodes.container(classes=["pictures"])
     pictures += [picture(file, f"{id}: {summary}") for file in record["pictures"]]
     made += pictures
-    command = f"posterium recipe run {id} --out plots{' --fast' if record['fast'] else ''}"
+    command = f"posterium recipe run {id} --out plots{' --fast' if short else ''}"
     made += nodes.literal_block(command, command, language="sh")
     made += nodes.raw("", judged(record), format="html")
     return made
@@ -60,7 +63,8 @@ def judged(record: dict[str, Any]) -> str:
         return f"<p>Skipped: {html.escape(record['skipped'])}</p>"
     marks = {True: "met", False: "missed", None: "needs the full length"}
     gates = "".join(
-        f"<li>{html.escape(plain(name))}: {marks[met]}</li>" for name, met in record["gates"].items()
+        f"<li>{html.escape(plain(name))}: {marks[met]}</li>"
+        for name, met in record["gates"].items()
     )
     rows = "".join(
         f"<tr><td>{html.escape(plain(name))}</td><td>{html.escape(shown(value))}</td></tr>"
@@ -84,6 +88,8 @@ def shown(value: Any) -> str:
     if isinstance(value, list):
         more = ", ..." if len(value) > LONGEST else ""
         return f"[{', '.join(map(shown, value[:LONGEST]))}{more}]"
+    if isinstance(value, dict):
+        return ", ".join(f"{plain(name)} {shown(one)}" for name, one in value.items())
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

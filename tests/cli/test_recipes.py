@@ -68,7 +68,7 @@ def kitchen(monkeypatch):
 
 
 def test_all_recipes_have_a_line_each_and_those_that_fail_stop_no_other(run, kitchen):
-    status, out, err = run("recipe", "run", "--all")
+    status, out, err = run("recipe", "run", "--all", "--jobs", "1")
     *lines, last = out.splitlines()
     ids = [name for name, _ in recipes.names()]
     assert (status, err) == (1, "")
@@ -86,13 +86,13 @@ def test_all_recipes_have_a_line_each_and_those_that_fail_stop_no_other(run, kit
 
 
 def test_a_system_or_a_row_of_several_parts_is_run_by_its_name(run, kitchen):
-    status, out, _ = run("recipe", "run", "R1.more")
+    status, out, _ = run("recipe", "run", "R1.more", "--jobs", "1")
     *lines, last = out.splitlines()
     assert status == 0
     assert json.loads(last)["passed"] is True
     assert [line.split()[0] for line in lines] == recipes.under("R1.more")
-    assert run("recipe", "run", "R4")[0] == 0
-    assert run("recipe", "run", "R0")[0] == 1
+    assert run("recipe", "run", "R4", "--jobs", "1")[0] == 0
+    assert run("recipe", "run", "R0", "--jobs", "1")[0] == 1
 
 
 def test_a_recipe_that_is_skipped_is_no_failure_and_says_why(run, kitchen):

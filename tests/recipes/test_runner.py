@@ -101,6 +101,13 @@ def test_a_recipe_that_raises_is_not_passed_and_does_not_stop_the_others(shelf):
     assert min(first["seconds"], second["seconds"]) >= 0
 
 
+@pytest.mark.slow
+def test_several_processes_give_the_same_in_the_same_order_as_one():
+    ids = ["R1.ridge", "R1.ls", "R1.blr"]
+    for one, other in zip(recipes.run_all(ids), recipes.run_all(ids, jobs=2), strict=True):
+        assert one | {"seconds": 0} == other | {"seconds": 0}
+
+
 def test_an_interrupt_stops_them_all(shelf):
     def cook(key, fast):
         raise KeyboardInterrupt

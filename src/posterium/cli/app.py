@@ -207,9 +207,10 @@ def recipe_run(
     out: given.Plots = None,
     seed: given.Seed = "0",
     fast: given.Fast = False,
+    jobs: given.Jobs = "2",
 ) -> Action:
     """Run a recipe; the last line it prints is JSON. Exit status 0 when its gates are passed."""
-    return _later("recipe", name, every=every, out=out, seed=seed, fast=fast)
+    return _later("recipe", name, every=every, out=out, seed=seed, fast=fast, jobs=jobs)
 
 
 def _reading(

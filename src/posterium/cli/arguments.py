@@ -90,3 +90,4 @@ Level = Annotated[str, _option("P", "Probability of the interval from lower to u
 Overwrite = Annotated[bool, _flag("--overwrite", "Replace files that are there.")]
 Every = Annotated[bool, _flag("--all", "Run all of them; one that fails does not stop it.")]
 Fast = Annotated[bool, _flag("--fast", "Fewer steps or draws.")]
+Jobs = Annotated[str, _option("N", "Processes that several recipes share.")]

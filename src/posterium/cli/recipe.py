@@ -11,6 +11,7 @@ from posterium.tables.errors import UserError, listing, plain, quote
 
 WORDS = {True: "passed", False: "failed", None: "skipped"}
 """What came of a recipe, by its `passed`."""
+MOST_JOBS = 64
 
 
 def show() -> int:
@@ -22,17 +23,17 @@ def show() -> int:
     return DONE
 
 
-def run(name: str | None, *, every: bool, out: str | None, seed: str, fast: bool) -> int:
+def run(name: str | None, *, every: bool, out: str | None, seed: str, fast: bool, jobs: str) -> int:
     """Run one recipe or several, with JSON on the last line; return the exit status.
 
     Before it, several print a line each as they end.
     """
     ids = _chosen(name, every)
-    number = options.seed(seed)
+    number, several = options.seed(seed), options.whole("--jobs", jobs, 1, MOST_JOBS)
     files.check_folder("--out", out)
     enable_compilation_cache()
     asked: dict[str, Any] = {"out": out, "seed": number, "fast": fast}
-    result = recipes.run(name, **asked) if ids == [name] else _all(ids, asked)
+    result = recipes.run(name, **asked) if ids == [name] else _all(ids, several, asked)
     print(json.dumps(files.finite(result), allow_nan=False), flush=True)
     return FAILED if result["passed"] is False else DONE
 
@@ -53,10 +54,10 @@ def _chosen(name: str | None, every: bool) -> list[str]:
         ) from None
 
 
-def _all(ids: list[str], asked: dict[str, Any]) -> dict[str, Any]:
+def _all(ids: list[str], jobs: int, asked: dict[str, Any]) -> dict[str, Any]:
     """Run recipes, print a line about each, and return all that came out."""
     width, results = max(map(len, ids)), []
-    for result in recipes.run_all(ids, **asked):
+    for result in recipes.run_all(ids, jobs=jobs, **asked):
         results.append(result)
         line = f"{result['id']:<{width}}  {_word(result):<7}  {result['seconds']:6.1f} s  "
         print(f"{line}{plain(_why(result))}".rstrip(), flush=True)

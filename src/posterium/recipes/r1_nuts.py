@@ -33,7 +33,7 @@ def left(result: ps.Fit) -> float:
     return float(np.mean(result.posterior.draws.weights.params["layers"][0]["kernel"] < 0))
 
 
-@recipe("R1.nuts", SUMMARY, fast="NUTS from 3 keys with 1,000 transitions, tempering from one")
+@recipe("R1.nuts", SUMMARY, fast="NUTS from 2 keys with 1,000 transitions, tempering from one")
 def run(key: jax.Array, fast: bool) -> Outcome:
     """Hold both against the exact mean and sd of the function, and their verdicts against that."""
     x, y = identity6()
@@ -43,8 +43,8 @@ def run(key: jax.Array, fast: bool) -> Outcome:
     four = ps.NUTS(warmup=500, draws=500) if fast else ps.NUTS()
     settings = {
         "tempering": (TEMPERING, 1 if fast else KEYS),
-        "nuts": (nuts, 3 if fast else 20),
-        "nuts_of_4_chains": (four, 3 if fast else 20),
+        "nuts": (nuts, 2 if fast else 20),
+        "nuts_of_4_chains": (four, 2 if fast else 20),
     }
 
     fits, errors = {}, {}

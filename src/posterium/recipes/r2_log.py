@@ -22,8 +22,6 @@ SUMMARY = "losses, held-out scores and figures of that network, logged while it 
 EVERY, DRAWN = 50, 250
 """Epochs from one row of the log to the next, and from one figure to the next."""
 TERMS = ("objective", "log_likelihood", "kl", "kl_weight")
-LOW, HIGH = 20, 2**16
-"""Scores in a figure are cut below and above these many nats a row."""
 
 
 class Experiment:
@@ -60,8 +58,8 @@ class Experiment:
 def held_out(fit: ps.Fit) -> dict[str, float]:
     """Return the scores of 400 rows of another seed."""
     x, y = clusters.test_set()
-    return {f"held_out/{name}": float(value)
-            for name, value in clusters.scores(ps.predict(jax.random.key(0), fit, x), y).items()}  # fmt: skip
+    scores = clusters.scores(ps.predict(jax.random.key(0), fit, x), y)
+    return {f"held_out/{name}": float(value) for name, value in scores.items()}
 
 
 @recipe("R2.log", SUMMARY, fast="500 epochs instead of 2,000")
@@ -82,8 +80,8 @@ def run(key: jax.Array, fast: bool) -> Outcome:
     ascent, assess = fit.info["ascent"], fit.info["assess"]
     due = np.arange(EVERY, epochs + 1, EVERY)
     logged = {name: np.array([row[f"ascent/{name}"] for row in rows[: len(due)]]) for name in TERMS}
-    scores = {name: np.array([row[name] for row in rows if name in row]) for name in held_out(fit)}
     at_the_end = held_out(fit)
+    scores = {name: np.array([row[name] for row in rows[: len(due)]]) for name in at_the_end}
     return Outcome(
         {
             "rows": len(rows),
@@ -111,7 +109,7 @@ def run(key: jax.Array, fast: bool) -> Outcome:
         {
             "log": [
                 lambda ax: training_curve(
-                    {"fitted": -logged["objective"], "held out": scores["held_out/nll"][: len(due)]},
+                    {"fitted": -logged["objective"], "held out": scores["held_out/nll"]},
                     ax=ax, title="What the log holds", ylabel="loss per row (nats)",
                     xlabel=f"row of the log, one every {EVERY} epochs",
                 ),

@@ -6,10 +6,13 @@ number is what it must be) and plots.
 """
 
 import importlib
+import itertools
 import math
+import multiprocessing
 import pkgutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from posterium.driver import cache
 from posterium.recipes import pictures
 from posterium.recipes.pictures import Drawing
 
@@ -161,13 +165,17 @@ def run(
     return {"id": id, **_judged(id, outcome), **drawn}
 
 
-def run_all(ids: Iterable[str] | None = None, **options: Any) -> Iterator[dict[str, Any]]:
-    """Run recipes one after another; one that raises an error does not stop the others.
+def run_all(
+    ids: Iterable[str] | None = None, *, jobs: int = 1, **options: Any
+) -> Iterator[dict[str, Any]]:
+    """Run recipes, in their order; one that raises an error does not stop the others.
 
     Parameters
     ----------
     ids
         Which, None for all.
+    jobs
+        In so many processes beside this one, or in this one if 1.
     options
         Those of `run`.
 
@@ -177,14 +185,25 @@ def run_all(ids: Iterable[str] | None = None, **options: Any) -> Iterator[dict[s
         What `run` returns, with the ``seconds`` that it took. A recipe that raised is not passed,
         and its ``error`` says why.
     """
-    for id in registry() if ids is None else ids:
-        began = time.perf_counter()
-        try:
-            result = run(id, **options)
-        except Exception as error:
-            text = f"{type(error).__name__}: {error}"
-            result = {"id": id, "figures": {}, "gates": {}, "passed": False, "error": text}
-        yield result | {"seconds": round(time.perf_counter() - began, 2)}
+    chosen = list(registry() if ids is None else ids)
+    if jobs == 1:
+        yield from (_attempt(id, options) for id in chosen)
+        return
+    folder = jax.config.jax_compilation_cache_dir
+    begin = (cache.enable_compilation_cache, (folder,)) if folder else (None, ())
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), *begin) as pool:
+        yield from pool.map(_attempt, chosen, itertools.repeat(options))
+
+
+def _attempt(id: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """Run a recipe, with an error as what came out."""
+    began = time.perf_counter()
+    try:
+        result = run(id, **options)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        result = {"id": id, "figures": {}, "gates": {}, "passed": False, "error": text}
+    return result | {"seconds": round(time.perf_counter() - began, 2)}
 
 
 def _judged(id: str, outcome: Outcome) -> dict[str, Any]:
