@@ -109,8 +109,9 @@ def run(key: jax.Array, fast: bool) -> Outcome:
         {
             "log": [
                 lambda ax: training_curve(
-                    {"fitted": -logged["objective"], "held out": scores["held_out/nll"]},
-                    ax=ax, title="What the log holds", ylabel="loss per row (nats)",
+                    {"negative bound": -logged["objective"],
+                     "NLL held out": scores["held_out/nll"]},
+                    ax=ax, title="What the log holds", ylabel="nats per row",
                     xlabel=f"row of the log, one every {EVERY} epochs",
                 ),
                 functools.partial(page, pictures[epochs], f"The figure logged at epoch {epochs:,}"),

@@ -28,6 +28,8 @@ EVERY, SHOWN, DRAWS = 50, 4, 100
 LOOK = {"xlim": clusters.BEYOND, "ylim": (-3.0, 3.0)}
 """What all figures span."""
 SIZE = (6.0, 4.0)
+SO_FAR = "Predictions so far"
+"""Title of every live figure, so that pictures differ by what is predicted alone."""
 
 
 class Album:
@@ -62,7 +64,7 @@ def pixels(png: bytes) -> np.ndarray:
 
 
 def watched(key: jax.Array, data: ps.Data, method: Any, every: int) -> tuple[ps.Fit, Album]:
-    """Fit under a live figure, whose title stays the same; return the fit and all pictures."""
+    """Fit under a live figure; return the fit and all pictures."""
     model = clusters.network(ps.HeteroscedasticGaussian())
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "live.png"
@@ -77,10 +79,10 @@ def predicted(fit: ps.Fit) -> Any:
     return ps.predict(jax.random.key(0), fit, clusters.test_grid(), draws=DRAWS)
 
 
-def together(data: ps.Data, ax: Any, fit: ps.Fit) -> Any:
+def together(data: ps.Data, ax: Any, fit: ps.Fit, title: str = SO_FAR) -> Any:
     """Draw all predictions together, with a band for each kind of uncertainty."""
     found = predicted(fit)
-    regression_band(clusters.test_grid(), found, data=(data.x, data.y), title="Together", ax=ax)
+    regression_band(clusters.test_grid(), found, data=(data.x, data.y), title=title, ax=ax)
     ax.set(**LOOK)
     return ax
 
@@ -119,12 +121,12 @@ def changes(pages: Sequence[np.ndarray]) -> list[bool]:
     return [not np.array_equal(*pair) for pair in itertools.pairwise(pages)]
 
 
-@recipe("R2.plots", SUMMARY, fast="500 epochs instead of 2,000, NUTS at 8 + 8 instead of 32 + 32")
+@recipe("R2.plots", SUMMARY, fast="500 epochs instead of 2,000, 8 draws of NUTS instead of 32")
 def run(key: jax.Array, fast: bool) -> Outcome:
     """Hold the figures against the draws, and the pictures against the steps they are due at."""
     data, epochs, draws = clusters.data(), 500 if fast else clusters.EPOCHS, 8 if fast else 32
     fit, film = watched(key, data, clusters.svi(steps=epochs), EVERY)
-    nuts = ps.NUTS(warmup=draws, draws=draws, chains=2, modes=0)
+    nuts = ps.NUTS(warmup=100, draws=draws, chains=2, max_depth=6, modes=0)
     sampled, strip = watched(key, data, nuts, 1)
 
     (block,) = predicted(fit).components()
@@ -166,12 +168,13 @@ def run(key: jax.Array, fast: bool) -> Outcome:
             "a_picture_every_draw":
                 strip.steps["sampling"] == list(range(1, draws + 1)),
             "pictures_change": all(changes(film.pages[: epochs // EVERY])),
+            "pictures_of_draws_change": any(changes(strip.pages)),
             "the_last_picture_is_of_the_fit":
                 np.array_equal(film.pages[-1], pixels(written.getvalue())),
         },
         {
             "one-by-one": one_by_one,
-            "together": lambda ax: together(data, ax, fit),
+            "together": lambda ax: together(data, ax, fit, f"{DRAWS} draws together"),
             "while-fitting": [
                 functools.partial(page, film.pages[at], f"After {EVERY * (at + 1):,} epochs")
                 for at in (0, epochs // EVERY // 2 - 1, epochs // EVERY - 1)
