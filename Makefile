@@ -5,7 +5,7 @@
 # make test-torch   the tests of networks of PyTorch, in an environment of its own
 # make bench        posterium against hand-written JAX
 # make docs         the documentation, executed, into docs/_build/html (environment .venv-docs)
-# make gallery      run every recipe again for the pictures of the gallery, at full length: some hours;
+# make gallery      run every recipe again for the pictures of the gallery, at full length: an hour or more;
 #                   RECIPES="--fast R1" for some of them, or with fewer steps
 # make docs-links   check its links to other sites; needs the network
 # make clean        remove environments, caches and what the commands above wrote

@@ -1,4 +1,4 @@
-"""Make the pictures of the gallery: ``python docs/_ext/pictures.py [--fast] [ID ...]``.
+"""Make the pictures of the gallery: ``python docs/_ext/pictures.py [--fast] [--jobs N] [ID ...]``.
 
 Recipes are run, all or those named, and a line about each goes to ``gallery.jsonl``: what came out,
 and the names of its pictures in ``images/gallery``. Lines and pictures of the others stay.
@@ -16,6 +16,8 @@ from PIL import Image
 
 from posterium import recipes
 
+COLOURS = 128
+"""Of a picture: more than a figure has, but for the edges of letters."""
 DOCS = Path(__file__).parents[1]
 RECORD, PICTURES = DOCS / "gallery.jsonl", DOCS / "images" / "gallery"
 
@@ -25,11 +27,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Make the pictures of the gallery.")
     parser.add_argument("names", nargs="*", metavar="ID", help="R1.blr, or R1 for all of R1")
     parser.add_argument("--fast", action="store_true", help="fewer steps or draws")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
     asked = parser.parse_args()
     PICTURES.mkdir(parents=True, exist_ok=True)
     ids = [id for name in asked.names for id in recipes.under(name)] or None
     with tempfile.TemporaryDirectory() as folder:
-        for result in recipes.run_all(ids, out=folder, fast=asked.fast, apart=True):
+        for result in recipes.run_all(
+            ids, jobs=asked.jobs, out=folder, fast=asked.fast, apart=True
+        ):
             print(result["id"], result["passed"], result["seconds"], flush=True)
             keep(result, Path(folder), fast=asked.fast)
 
@@ -62,9 +67,6 @@ def shrunk(picture: Path) -> str:
     name = f"{picture.stem}.webp"
     (PICTURES / name).write_bytes(bytes_.getvalue())
     return name
-
-
-COLOURS = 128
 
 
 if __name__ == "__main__":

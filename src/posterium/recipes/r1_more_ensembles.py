@@ -18,6 +18,8 @@ from posterium.recipes.runner import Drawing, Outcome, recipe
 
 SUMMARY = "deep, bootstrap, randomised-prior and snapshot ensembles, SWAG and multi-SWAG, by NUTS"
 MEMBERS = 40
+WORDS = {"nuts": "NUTS", "swag": "SWAG", "multi_swag": "multi-SWAG"}
+"""How methods are called in figures, where not by their name."""
 
 
 def methods(steps: int) -> dict[str, Any]:
@@ -34,12 +36,17 @@ def methods(steps: int) -> dict[str, Any]:
     }
 
 
+def word(name: str) -> str:
+    """Return how a figure calls a method."""
+    return WORDS.get(name, name.replace("_", " "))
+
+
 def sds(places: np.ndarray, told: dict[str, np.ndarray]) -> Drawing:
     """Return what draws one line of epistemic sds over x for each method."""
 
     def draw(ax: Any) -> Any:
         for number, (name, values) in enumerate(told.items()):
-            ax.plot(places, values, label=name.replace("_", " "), **style.line(number))
+            ax.plot(places, values, label=word(name), **style.line(number))
         ax.legend()
         return style.finish(ax, title="What is not known of f", xlabel="x", ylabel="epistemic sd")
 
@@ -73,9 +80,12 @@ def run(key: jax.Array, fast: bool) -> Outcome:
     bands = {name: ps.predict(key, fit, grid) for name, fit in fits.items()}
 
     def band(name: str) -> Drawing:
-        return lambda ax: regression_band(
-            grid, bands[name], data=(data.x, data.y), ax=ax, title=name.replace("_", " ")
-        )
+        def draw(ax: Any) -> Any:
+            regression_band(grid, bands[name], data=(data.x, data.y), ax=ax, title=word(name))
+            ax.set_ylim(-3, 3)
+            return ax
+
+        return draw
 
     return Outcome(
         {

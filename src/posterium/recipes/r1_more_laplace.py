@@ -64,7 +64,7 @@ def compared(networks: Any, evidence: list[float], score: list[float], title: st
         told = {"log evidence (nats)": evidence, "held-out log density a row (nats)": score}
         for number, (axis, label) in enumerate(zip((ax, ax.twinx()), told, strict=True)):
             look = style.line(number)
-            axis.plot(names, told[label], marker="o", **look)
+            axis.plot(names, told[label], marker=style.MARKERS[number], **look)
             axis.set_ylabel(label, color=look["color"])
         return style.finish(ax, title=title, xlabel="widths of the hidden layers", ylabel=None)
 

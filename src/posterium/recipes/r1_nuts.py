@@ -4,6 +4,8 @@ The hinge of the network lies to the left of the points or to their right, 0.59 
 posterior, and chains do not cross. Where a chain is, a check of modes sees that it is not all.
 """
 
+from typing import Any
+
 import jax
 import numpy as np
 
@@ -63,10 +65,14 @@ def run(key: jax.Array, fast: bool) -> Outcome:
             "exact, 2 sd": (exact.mean - 2 * exact.sd, exact.mean + 2 * exact.sd),
             "drawn, 2 sd": (mean - 2 * sd, mean + 2 * sd),
         }
-        return lambda ax: interval_band(
-            grid, bands, mean=mean, functions=functions(fits[name][0], grid), data=(x, y),
-            title=title, ax=ax,
-        )  # fmt: skip
+
+        def draw(ax: Any) -> Any:
+            interval_band(grid, bands, mean=mean, functions=functions(fits[name][0], grid),
+                          data=(x, y), title=title, ax=ax)  # fmt: skip
+            ax.set_ylim(-15, 25)
+            return ax
+
+        return draw
 
     return Outcome(
         {

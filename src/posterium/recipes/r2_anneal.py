@@ -49,7 +49,8 @@ def run(key: jax.Array, fast: bool) -> Outcome:
                 title="The schedule", ax=ax,
             ),
             "bounds": lambda ax: training_curve(
-                {name: ascent["elbo"][EPOCHS // 4 :] for name, ascent in ascents.items()},
+                {name.replace("_", " "): ascent["elbo"][EPOCHS // 4 :]
+                 for name, ascent in ascents.items()},
                 smooth=20, ylabel="evidence lower bound (nats)", ax=ax,
                 xlabel=f"epoch after the first {EPOCHS // 4}", title="The bound at full weight",
             ),

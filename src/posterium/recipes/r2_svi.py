@@ -42,8 +42,9 @@ def run(key: jax.Array, fast: bool) -> Outcome:
     model, data = clusters.network(ps.HeteroscedasticGaussian()), clusters.data()
     x, y = clusters.test_set()
     scores, bounds, curves = {}, {}, {}
+    seeds = 2 if fast else SEEDS
     for name in ("mean_field", *RATES):
-        result = ps.fit(key, model, data, guided(name, 2 if fast else SEEDS))
+        result = ps.fit(key, model, data, guided(name, seeds))
         found = [clusters.scores(ps.predict(key, one, x), y) for one in steps.members(result)]
         scores[name] = {score: [of[score] for of in found] for score in found[0]}
         bounds[name] = result.info["assess"]["elbo"][-1]
@@ -67,8 +68,10 @@ def run(key: jax.Array, fast: bool) -> Outcome:
         },
         {
             "objective": lambda ax: training_curve(
-                {name: values[len(values) // 4 :] for name, values in curves.items()}, smooth=20,
-                xlabel="epoch after the first quarter", title="Three guides, five seeds", ax=ax,
+                {name.replace("_", " "): values[len(values) // 4 :]
+                 for name, values in curves.items()},
+                smooth=20, xlabel="epoch after the first quarter", ax=ax,
+                title=f"Three guides, {seeds} seeds",
             )
         },
     )  # fmt: skip

@@ -52,9 +52,12 @@ def run(key: jax.Array, fast: bool) -> Outcome:
     ratio = {n: min(of["epistemic_beyond"]) / max(of["epistemic"]) for n, of in parts.items()}
 
     def drawn(name: str, title: str) -> Drawing:
-        return lambda ax: regression_band(
-            grid, found[name], data=(data.x, data.y), title=title, ax=ax
-        )
+        def draw(ax: Any) -> Any:
+            regression_band(grid, found[name], data=(data.x, data.y), title=title, ax=ax)
+            ax.set_ylim(-4, 4)
+            return ax
+
+        return draw
 
     return Outcome(
         {
