@@ -33,7 +33,7 @@ def run(name: str | None, *, every: bool, out: str | None, seed: str, fast: bool
     files.check_folder("--out", out)
     enable_compilation_cache()
     asked: dict[str, Any] = {"out": out, "seed": number, "fast": fast}
-    result = recipes.run(name, **asked) if ids == [name] else _all(ids, several, asked)
+    result = recipes.run(ids[0], **asked) if ids == [name] else _all(ids, several, asked)
     print(json.dumps(files.finite(result), allow_nan=False), flush=True)
     return FAILED if result["passed"] is False else DONE
 

@@ -46,12 +46,12 @@ def by_hand(x: np.ndarray, y: np.ndarray) -> tuple[Lines, list[bool]]:
 
 def press(button: Any) -> None:
     """Press and release the mouse on a button."""
-    from matplotlib.backend_bases import MouseEvent
+    from matplotlib.backend_bases import MouseButton, MouseEvent
 
     canvas = button.ax.figure.canvas
     at = button.ax.transAxes.transform((0.5, 0.5))
     for name in ("button_press_event", "button_release_event"):
-        canvas.callbacks.process(name, MouseEvent(name, canvas, *at, button=1))
+        canvas.callbacks.process(name, MouseEvent(name, canvas, *at, MouseButton.LEFT))
 
 
 def shown(ax: Any, bias: float, weight: float) -> list[Any]:

@@ -189,7 +189,7 @@ def run_all(
     if jobs == 1:
         yield from (_attempt(id, options) for id in chosen)
         return
-    folder = jax.config.jax_compilation_cache_dir
+    folder = jax.config.values["jax_compilation_cache_dir"]
     begin = (cache.enable_compilation_cache, (folder,)) if folder else (None, ())
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), *begin) as pool:
         yield from pool.map(_attempt, chosen, itertools.repeat(options))
