@@ -61,7 +61,7 @@ def judged(record: dict[str, Any]) -> str:
     """Return demands and figures as HTML, folded."""
     if "skipped" in record:
         return f"<p>Skipped: {html.escape(record['skipped'])}</p>"
-    marks = {True: "met", False: "missed", None: "needs the full length"}
+    marks = {True: "met", False: "missed", None: "left to the full length"}
     gates = "".join(
         f"<li>{html.escape(plain(name))}: {marks[met]}</li>"
         for name, met in record["gates"].items()
@@ -70,8 +70,9 @@ def judged(record: dict[str, Any]) -> str:
         f"<tr><td>{html.escape(plain(name))}</td><td>{html.escape(shown(value))}</td></tr>"
         for name, value in record["figures"].items()
     )
-    met = sum(one is True for one in record["gates"].values())
-    head = f"{met} of {len(record['gates'])} demands met, in {record['seconds']:.0f} s"
+    counts = {met: [*record["gates"].values()].count(met) for met in marks}
+    told = ", ".join(f"{count} {marks[met]}" for met, count in counts.items() if count)
+    head = f"Demands: {told}, in {record['seconds']:.0f} s"
     return (
         f"<details><summary>{head}</summary><ul>{gates}</ul>"
         f'<table class="table"><tbody>{rows}</tbody></table></details>'

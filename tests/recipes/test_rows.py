@@ -16,7 +16,7 @@ R2.het R2.hom R2.svi R2.anneal R2.mle R2.map R2.mcmc R2.uncertainty R2.plots R2.
 R3.advi R3.draws R3.surface R3.swap R3.nuts R3.priors
 R4.bbb R4.bands R4.gpu
 """.split()
-PARTS = ["R1.more.alpha", "R1.more.ensembles", "R1.more.laplace", "R1.more.pbp"]
+PARTS = [f"R1.more.{part}" for part in ("alpha", "ensembles", "laplace", "pbp", "thompson")]
 
 
 @pytest.mark.parametrize("row", [*ROWS, *PARTS])

@@ -44,10 +44,6 @@ class Experiment:
         """Write a figure."""
         figure.savefig(self.folder / f"{name}-{step:05d}.png", dpi=100)
 
-    def close(self) -> None:
-        """Close the file."""
-        self._rows.close()
-
     def read(self) -> tuple[list[dict[str, float]], dict[int, np.ndarray]]:
         """Return the rows, and the pictures by step."""
         rows = map(json.loads, (self.folder / "log.jsonl").read_text().splitlines())
