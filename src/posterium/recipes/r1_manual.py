@@ -51,7 +51,7 @@ def press(button: Any) -> None:
     canvas = button.ax.figure.canvas
     at = button.ax.transAxes.transform((0.5, 0.5))
     for name in ("button_press_event", "button_release_event"):
-        canvas.callbacks.process(name, MouseEvent(name, canvas, *at, MouseButton.LEFT))
+        canvas.callbacks.process(name, MouseEvent(name, canvas, *at, button=MouseButton.LEFT))
 
 
 def shown(ax: Any, bias: float, weight: float) -> list[Any]:
