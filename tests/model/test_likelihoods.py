@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import mpmath
 import numpy as np
 import pytest
 from scipy import stats
@@ -18,6 +19,7 @@ from posterium import (
     Weibull,
 )
 from posterium.model.likelihoods import base
+from posterium.model.likelihoods.student_t import log_constant
 
 F = np.linspace(-1.2, 1.5, 5)[:, None]
 Y = np.array([0.0, 1.0, 2.0, 7.0, 31.0])[:, None]
@@ -148,3 +150,17 @@ def test_settings_that_make_no_likelihood_are_refused():
         MixtureOfGaussians(0)
     with pytest.raises(ValueError, match=r"3 classes; got 5.*learn\(np.ones\(3\)\)"):
         Ordinal(np.ones(1)).outputs(5)
+
+
+@pytest.mark.parametrize("df", [0.1, 1.0, 2.5, 30.0, 1e3, 1e8, 1e300])
+def test_the_constant_of_student_t_and_its_slope_keep_their_digits(df):
+    def constant(df):
+        gammas = mpmath.loggamma((df + 1) / 2) - mpmath.loggamma(df / 2)
+        return gammas - mpmath.log(mpmath.pi * df) / 2
+
+    with mpmath.workdps(700):
+        expected, slope = float(constant(mpmath.mpf(df))), float(mpmath.diff(constant, df))
+    with jax.enable_x64(True):
+        found = jax.jit(jax.value_and_grad(log_constant))(df)
+    np.testing.assert_allclose(found[0], expected, rtol=1e-13)
+    np.testing.assert_allclose(found[1], slope, rtol=1e-7, atol=1e-15)

@@ -13,7 +13,6 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import gammaln
 
 from posterium._struct import struct
 from posterium.model.hyper import learn, value
@@ -21,20 +20,24 @@ from posterium.model.likelihoods.base import LEAST_NOISE, diagonal, softplus_sca
 from posterium.model.priors.base import LOG_2PI
 from posterium.model.priors.scales import HalfNormal
 
-MANY = 40.0
-"""Degrees of freedom from which the normalising constant is taken from its series, to 1e-16."""
+STEPS = 10
+"""By which a gamma function's argument is moved up."""
+SERIES = (-1 / 8, 1 / 192, -1 / 640, 17 / 14336, -31 / 18432)
+"""Of log Gamma(x + 1/2) - log Gamma(x) - log(x) / 2 in odd powers of 1 / x."""
 
 
 def log_constant(df: Any) -> jax.Array:
-    """Return log Gamma((df + 1) / 2) - log Gamma(df / 2) - log(pi df) / 2.
+    """Return log Gamma((df + 1) / 2) - log Gamma(df / 2) - log(pi df) / 2, to 1e-13.
 
-    For many degrees of freedom by the series in 1 / df, where the difference has lost its digits.
+    By its series at an argument ten steps up, and the ratios on the way there: the digits of a
+    difference of gamma functions stay, and it takes a third of their time to compile.
     """
-    df = jnp.asarray(df)
-    few, r = jnp.minimum(df, MANY), 2 / jnp.maximum(df, MANY)
-    exact = gammaln((few + 1) / 2) - gammaln(few / 2) - 0.5 * jnp.log(jnp.pi * few)
-    series = r * (-1 / 8 + r**2 * (1 / 192 + r**2 * (-1 / 640 + r**2 * 17 / 14336)))
-    return jnp.where(df < MANY, exact, series - 0.5 * LOG_2PI)
+    x = jnp.asarray(df) / 2
+    steps = jnp.arange(STEPS, dtype=x.dtype).reshape((1,) * x.ndim + (STEPS,))
+    down = jnp.sum(jnp.log1p(-1 / (2 * (x[..., None] + steps) + 1)), axis=-1)
+    r = 1 / (x + STEPS)
+    series = r * jnp.polyval(jnp.array(SERIES[::-1], x.dtype), r**2)
+    return down + 0.5 * jnp.log1p(STEPS / x) - 0.5 * LOG_2PI + series
 
 
 def student_t_log_prob(y: Any, location: Any, scale: Any, df: Any) -> jax.Array:
