@@ -87,7 +87,7 @@ def wilson(hits: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 def coverage_curve(pit: np.ndarray, levels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the share of targets inside the central interval of each level, and its error.
 
-    A target lies inside the central interval of probability L where pit is at most L/2 away from 1/2.
+    A target lies inside the central interval of probability L where pit is within L/2 of 1/2.
 
     Parameters
     ----------
