@@ -111,7 +111,7 @@ def decision_boundary(
         points = np.asarray(data[0])
         style.class_points(ax, points[:, 0], points[:, 1], data[1])
         style.legend_below(ax)
-    _limit(ax, first, second)
+    style.show_grid(ax, first, second)
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
 
 
@@ -163,7 +163,7 @@ def boundary_at_epochs(
                 linewidths=look["linewidth"],
             )  # fmt: skip
         ax.plot([], [], label=f"epoch {epoch}" + ("" if found else ": none"), **look)
-    _limit(ax, first, second)
+    style.show_grid(ax, first, second)
     style.legend(ax, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False)
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
 
@@ -210,7 +210,7 @@ def class_regions(
         points = np.asarray(data[0])
         style.class_points(ax, points[:, 0], points[:, 1], data[1])
         style.legend_below(ax)
-    _limit(ax, first, second)
+    style.show_grid(ax, first, second)
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
 
 
@@ -264,9 +264,3 @@ def confusion(
     ax.grid(False)
     ax.spines[["left", "bottom"]].set_visible(False)
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
-
-
-def _limit(ax: Any, first: np.ndarray, second: np.ndarray) -> None:
-    """Show the grid, and no more."""
-    ax.set_xlim(first.min(), first.max())
-    ax.set_ylim(second.min(), second.max())

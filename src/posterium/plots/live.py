@@ -19,6 +19,7 @@ from posterium.plots import style
 from posterium.plots.classification import decision_boundary, probability_curve
 from posterium.plots.regression import regression_band
 from posterium.plots.training import training_curve
+from posterium.posterior.container import replace_file
 from posterium.posterior.fit import Fit
 from posterium.posterior.predict import predict
 
@@ -136,7 +137,7 @@ class LivePlot(Frames):
             return
         png = png_of(figure)
         if self._path is not None:
-            rewrite(self._path, png)
+            replace_file(self._path, [png])
         if self._display is not None:
             self._show(png)
         for logger in self._to:
@@ -327,23 +328,12 @@ def png_of(figure: Any) -> bytes:
     return held.getvalue()
 
 
-def rewrite(path: str | os.PathLike[str], content: bytes) -> None:
-    """Replace a file in one step: whoever reads it sees the old one or the new one, whole."""
-    target = Path(os.path.realpath(path))
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(content)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def write_gif(path: Path, frames: Sequence[bytes], fps: float) -> None:
     """Write pictures as a GIF that begins anew at its end."""
     first, *others = _pictures(frames)
     held = io.BytesIO()
     first.save(held, format="GIF", save_all=True, append_images=others, duration=1000 / fps, loop=0)
-    rewrite(path, held.getvalue())
+    replace_file(path, [held.getvalue()])
 
 
 def _pictures(frames: Sequence[bytes]) -> Iterator[Any]:

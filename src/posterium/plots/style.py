@@ -216,6 +216,12 @@ def check_grid(first: np.ndarray, second: np.ndarray, values: np.ndarray, name: 
         )
 
 
+def show_grid(ax: Any, first: np.ndarray, second: np.ndarray) -> None:
+    """Show the grid that two axes span, and no more."""
+    ax.set_xlim(first.min(), first.max())
+    ax.set_ylim(second.min(), second.max())
+
+
 def padded(values: Iterable[np.ndarray], share: float = 0.04) -> tuple[float, float]:
     """Return limits around all values with a margin on both sides."""
     every = np.concatenate([np.ravel(v) for v in values])

@@ -88,8 +88,7 @@ def surface(
         )
     if data is not None:
         _points(ax, np.asarray(data[0]), data[1], {} if from_zero else look)
-    ax.set_xlim(first.min(), first.max())
-    ax.set_ylim(second.min(), second.max())
+    style.show_grid(ax, first, second)
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)
 
 

@@ -204,8 +204,7 @@ def _framed(
     ylabel: str,
 ) -> Any:
     """Show the grid with equal units on both axes, and the legend."""
-    ax.set_xlim(first.min(), first.max())
-    ax.set_ylim(second.min(), second.max())
+    style.show_grid(ax, first, second)
     ax.set_aspect("equal")
     style.legend(ax, loc="upper right")
     return style.finish(ax, title=title, xlabel=xlabel, ylabel=ylabel)

@@ -15,7 +15,7 @@ import json
 import os
 import secrets
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -88,19 +88,11 @@ def write(path: PathLike, arrays: Mapping[str, Any], meta: Any) -> None:
     OSError
         The directory is missing or read-only, the disk is full; the old file is untouched.
     """
-    target = Path(os.path.realpath(path))
     parts = _serialise({name: _plain(name, array) for name, array in arrays.items()}, meta)
-    temporary = target.with_name(TEMPORARY.replace("*", secrets.token_hex(8)))
     try:
-        _write_synced(temporary, parts)
-        os.replace(temporary, target)
-        sync_directory(target.parent)
-    except BaseException as error:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, f"Could not write {path}: {error.strerror}") from error
-        raise
+        replace_file(path, parts)
+    except OSError as error:
+        raise OSError(error.errno, f"Could not write {path}: {error.strerror}") from error
 
 
 def read(path: PathLike) -> tuple[dict[str, np.ndarray], Any]:
@@ -185,7 +177,25 @@ def _digest(buffers: list[Any]) -> bytes:
     return hasher.hexdigest().encode()
 
 
-def _write_synced(path: Path, parts: list[Any]) -> None:
+def replace_file(path: PathLike, parts: Sequence[Any]) -> None:
+    """Replace a file by one with these bytes in one step, or leave it as it was.
+
+    They are on the disk before the file takes its name; then the directory is. A symbolic link is
+    followed.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(TEMPORARY.replace("*", secrets.token_hex(8)))
+    try:
+        _write_synced(temporary, parts)
+        os.replace(temporary, target)
+        sync_directory(target.parent)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _write_synced(path: Path, parts: Sequence[Any]) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         for part in parts:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from posterium.posterior.container import sync_directory
+from posterium.posterior.container import replace_file
 from posterium.tables.errors import UserError, plain
 
 SPECIAL = tuple("=+-@\t\r")
@@ -123,29 +123,12 @@ def write_file(content: bytes, path: str | os.PathLike[str], *, overwrite: bool 
     """
     check_output(path, overwrite=overwrite)
     try:
-        _replace(os.path.realpath(path), content)
+        replace_file(path, [content])
     except OSError as error:
         raise UserError(
             f"{plain(os.fspath(path))} cannot be written: {error.strerror}.",
             "Free some space there, or choose another folder.",
         ) from None
-
-
-def _replace(path: str, content: bytes) -> None:
-    """Put a file in place in one step, its content on the disk before its name."""
-    folder, name = os.path.split(path)
-    part = os.path.join(folder, f".{name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    except BaseException:
-        if os.path.exists(part):
-            os.remove(part)
-        raise
-    sync_directory(folder)
 
 
 def as_csv(columns: Mapping[str, np.ndarray]) -> str:

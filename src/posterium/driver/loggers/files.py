@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Any, ClassVar
 
+from posterium.posterior.container import replace_file
+
 STEP = "step"
 
 
@@ -68,9 +70,7 @@ class FileLogger(abc.ABC):
 
     def _rewrite(self, rows: list[dict[str, Any]]) -> None:
         """Replace the file by one with these rows, in one step."""
-        part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
-        part.write_text(self._text(rows), encoding="utf-8")
-        os.replace(part, self.path)
+        replace_file(self.path, [self._text(rows).encode("utf-8")])
 
     def _append(self, text: str) -> None:
         with self.path.open("a", encoding="utf-8", newline="") as file:

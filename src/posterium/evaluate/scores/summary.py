@@ -2,9 +2,25 @@
 
 import numpy as np
 
-from posterium.evaluate.scores import classes, ranking, regression, selective
 from posterium.evaluate.scores.bins import ece
+from posterium.evaluate.scores.classes import (
+    accuracy,
+    brier,
+    brier_decomposition,
+    ranked_probability,
+)
+from posterium.evaluate.scores.ranking import class_auroc, concordance, misclassification
+from posterium.evaluate.scores.regression import (
+    coverage,
+    interval_score,
+    mae,
+    r2,
+    rmse,
+    sharpness,
+    width,
+)
 from posterium.evaluate.scores.rows import Score, average, nll
+from posterium.evaluate.scores.selective import aurc, excess_aurc
 from posterium.posterior.predictive import ClassPredictive, RegressionPredictive
 
 LEVEL = 0.9
@@ -52,7 +68,7 @@ def score(predictive: RegressionPredictive | ClassPredictive, y: np.ndarray) -> 
     """
     y = np.asarray(y)
     if isinstance(predictive, ClassPredictive):
-        ranked = {"rps": classes.ranked_probability(predictive.probs, y)}
+        ranked = {"rps": ranked_probability(predictive.probs, y)}
         found = class_scores(predictive.probs, y, predictive.log_prob(y))
         return Scores(found | (ranked if predictive.ordered else {}))
     interval = predictive.interval(LEVEL)
@@ -85,17 +101,17 @@ def number_scores(
     """
     return Scores(
         {
-            "rmse": regression.rmse(mean, y),
-            "mae": regression.mae(mean, y),
-            "r2": regression.r2(mean, y),
+            "rmse": rmse(mean, y),
+            "mae": mae(mean, y),
+            "r2": r2(mean, y),
         }
         | ({} if log_prob is None else {"nll": nll(log_prob)})
         | {
             "crps": average(crps),
-            "coverage_90": regression.coverage(interval, y),
-            "width_90": regression.width(interval),
-            "interval_90": regression.interval_score(interval, y, LEVEL),
-            "sharpness": regression.sharpness(sd),
+            "coverage_90": coverage(interval, y),
+            "width_90": width(interval),
+            "interval_90": interval_score(interval, y, LEVEL),
+            "sharpness": sharpness(sd),
         }
     )
 
@@ -114,22 +130,22 @@ def class_scores(probs: np.ndarray, y: np.ndarray, log_prob: np.ndarray) -> Scor
         Log probability of the class that came true, (n,): with its digits where it is small.
     """
     label, top = probs.argmax(axis=1), probs.max(axis=1)
-    parts = classes.brier_decomposition(probs, y)._asdict()
-    found = ranking.misclassification(probs, y)
+    parts = brier_decomposition(probs, y)._asdict()
+    found = misclassification(probs, y)
     return Scores(
         {
-            "accuracy": classes.accuracy(label, y),
+            "accuracy": accuracy(label, y),
             "confidence": average(top),
             "nll": nll(log_prob),
-            "brier": classes.brier(probs, y),
+            "brier": brier(probs, y),
             **{f"brier_{name}": part for name, part in parts.items()},
             "ece": ece(probs, y),
             "ece_debiased": ece(probs, y, debiased=True),
-            "auroc": ranking.class_auroc(probs, y),
+            "auroc": class_auroc(probs, y),
             "misclassified_auroc": found["auroc"],
             "misclassified_aupr": found["aupr"],
-            "aurc": selective.aurc(1 - top, label != y),
-            "excess_aurc": selective.excess_aurc(1 - top, label != y),
+            "aurc": aurc(1 - top, label != y),
+            "excess_aurc": excess_aurc(1 - top, label != y),
         }
     )
 
@@ -151,9 +167,9 @@ def _of_times(
     median = predictive.quantile(0.5).reshape(len(y))
     return Scores(
         nll=nll(predictive.log_prob(y)),
-        concordance=ranking.concordance(median, y[:, 0], y[:, 1]),
+        concordance=concordance(median, y[:, 0], y[:, 1]),
         events=average(y[:, 1]),
-        width_90=regression.width(interval),
+        width_90=width(interval),
     )
 
 
