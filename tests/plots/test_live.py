@@ -325,13 +325,11 @@ def test_a_fit_that_is_drawn_has_the_same_bits_and_leaves_no_window(tmp_path):
     def weights(ax, found):
         ax.plot(found.posterior.mode().params["layers"][0]["kernel"])
 
-    film, open_before = (
-        Animation(tmp_path / "a.gif", every=20, **SMALL),
-        style.pyplot().get_fignums(),
-    )
+    before = style.pyplot().get_fignums()
+    film = Animation(tmp_path / "a.gif", every=20, **SMALL)
     callbacks = [LivePlot(weights, every=30, path=tmp_path / "f.png", **SMALL), film]
     drawn = fit(KEY, MODEL, DATA, SINGLE, callbacks=callbacks)
     assert same(drawn, fit(KEY, MODEL, DATA, SINGLE))
     assert (tmp_path / "f.png").exists()
     assert len(frames_of(tmp_path / "a.gif")) == 3
-    assert style.pyplot().get_fignums() == open_before
+    assert style.pyplot().get_fignums() == before
