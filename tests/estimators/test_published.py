@@ -1,8 +1,10 @@
-"""S10: log densities on yacht's published splits, beside what was published of the same methods.
+"""S10: log densities on tables with published splits, beside what was published of the same methods.
 
-Published are means and standard errors over 20 splits of one hidden layer of 50 units, with one
-noise sd (but for ensembles): linear regression and PBP of hernandez2015, MC dropout of gal2016,
-deep ensembles of lakshminarayanan2017, whose standard deviation is turned into an error here.
+Published are means and standard errors over the same splits (20; protein has 5) of one hidden layer
+of 50 units (protein: 100), with one noise sd but for ensembles: PBP of hernandez2015, MC dropout of
+gal2016, deep ensembles of lakshminarayanan2017, whose standard deviations are turned into errors
+here. The line is least squares with the noise of its residuals, over those splits. Naval is left
+out: its target hardly varies, and log densities there are a matter of the least noise one dares.
 """
 
 from pathlib import Path
@@ -17,25 +19,45 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::posterium.estimators.ConvergenceWarning"),
 ]
 
-YACHT = Path(__file__).parents[3] / "shared" / "data" / "uci" / "yacht"
-LINEAR = (-3.627, 0.031)
+FOLDER = Path(__file__).parents[3] / "shared" / "data" / "uci"
+SPLITS = {"yacht": 20, "concrete": 20, "power-plant": 20, "kin8nm": 20, "protein": 5}
+LINE = {
+    "yacht": -3.627, "concrete": -3.755, "power-plant": -2.949, "kin8nm": 0.179, "protein": -3.070,
+}  # fmt: skip
 PUBLISHED = {
-    "pbp": (-1.634, 0.016),
-    "mc-dropout": (-1.554, 0.027),
-    "ensemble": (-1.18, 0.21 / 20**0.5),
-    "swag": LINEAR,
-    "vi": LINEAR,
+    ("pbp", "yacht"): (-1.634, 0.016),
+    ("pbp", "concrete"): (-3.161, 0.019),
+    ("pbp", "power-plant"): (-2.837, 0.009),
+    ("pbp", "kin8nm"): (0.90, 0.01),
+    ("pbp", "protein"): (-2.973, 0.003),
+    ("mc-dropout", "yacht"): (-1.554, 0.027),
+    ("mc-dropout", "concrete"): (-3.039, 0.020),
+    ("mc-dropout", "power-plant"): (-2.795, 0.010),
+    ("mc-dropout", "kin8nm"): (0.951, 0.006),
+    ("mc-dropout", "protein"): (-2.891, 0.004),
+    ("ensemble", "yacht"): (-1.18, 0.21 / 20**0.5),
+    ("ensemble", "concrete"): (-3.06, 0.18 / 20**0.5),
+    ("ensemble", "power-plant"): (-2.79, 0.04 / 20**0.5),
+    ("ensemble", "kin8nm"): (1.20, 0.02 / 20**0.5),
+    ("ensemble", "protein"): (-2.83, 0.02 / 5**0.5),
 }
-SPLITS = 3
+"""Mean test log density in nats a row, and its standard error."""
+OTHERS = ("default", "map", "vi", "swag", "ivon", "bootstrap", "randomised-prior", "snapshot")
+"""Methods without published rows: they are held to the line."""
 
 
-@pytest.mark.skipif(not YACHT.exists(), reason="needs the published splits, which are not bundled")
-@pytest.mark.parametrize("method", PUBLISHED)
-def test_a_method_is_within_two_errors_of_its_published_row_and_above_the_line(method):
-    with recorded("S10", f"{method}, yacht") as figures:
-        found = -np.array([fit_once(YACHT, method, split)["nll"] for split in range(SPLITS)])
-        published, error = PUBLISHED[method]
-        figures |= {"splits": SPLITS, "log density": float(found.mean()), "published": published}
-        slack = 2 * np.hypot(error, found.std(ddof=1) / SPLITS**0.5)
-        assert found.mean() >= published - slack
-        assert found.mean() > LINEAR[0]
+@pytest.mark.skipif(not FOLDER.exists(), reason="needs the published splits, which are not bundled")
+@pytest.mark.parametrize("method", ["pbp", "mc-dropout", "ensemble", *OTHERS])
+@pytest.mark.parametrize("table", SPLITS)
+def test_a_method_is_within_two_errors_of_its_published_row_and_above_the_line(table, method):
+    splits = range(SPLITS[table])
+    with recorded("S10", f"{method}, {table}") as figures:
+        found = -np.array([fit_once(FOLDER / table, method, split)["nll"] for split in splits])
+        own = found.std(ddof=1) / len(found) ** 0.5
+        figures |= {"splits": len(found), "log density": float(found.mean()), "se": float(own)}
+        if (method, table) in PUBLISHED:
+            published, error = PUBLISHED[method, table]
+            figures["published"] = published
+            assert found.mean() >= published - 2 * np.hypot(error, own)
+        figures["line"] = LINE[table]
+        assert found.mean() > LINE[table]

@@ -268,6 +268,7 @@ ENTRIES: dict[str, Entry] = {
     "snapshot": Entry(
         "six networks from one training in cycles",
         _snapshot,
+        noise=gaussian,
     ),
     "pbp": Entry(
         "probabilistic back-propagation: rows taken in one by one, no learning rate",
