@@ -1,4 +1,4 @@
-"""S10: log densities on tables with published splits, beside what was published of the same methods.
+"""S10: log densities on tables with published splits, beside what others published of the methods.
 
 Published are means and standard errors over the same splits (20; protein has 5) of one hidden layer
 of 50 units (protein: 100), with one noise sd but for ensembles: PBP of hernandez2015, MC dropout of

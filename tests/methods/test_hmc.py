@@ -25,7 +25,6 @@ from posterium import (
     save,
 )
 from posterium._struct import struct
-from posterium.driver import program
 from posterium.evaluate import convergence, mixing
 from posterium.methods.hmc import HMC
 from posterium.methods.nuts import NUTS
@@ -149,13 +148,15 @@ def test_draws_have_mean_and_covariance_of_the_closed_form(method):
     np.testing.assert_allclose(probe, again, rtol=1e-10)
 
 
-def test_a_second_fit_of_equal_shapes_compiles_nothing_and_a_step_size_target_neither():
+def test_a_second_fit_of_equal_shapes_compiles_nothing_and_a_step_size_target_neither(caplog):
     model, data, *_ = linear_gaussian()
     fit(jax.random.key(1), model, data, SHORT)
-    compiled = [f._cache_size() for f in (program.init, program._advance, program.end)]
     other = as_data(data.x + 1, data.y)
-    fit(jax.random.key(2), model, other, NUTS(warmup=300, draws=1000, target_accept=0.9))
-    assert compiled == [f._cache_size() for f in (program.init, program._advance, program.end)]
+    with jax.log_compiles():
+        fit(jax.random.key(2), model, other, NUTS(warmup=300, draws=1000, target_accept=0.9))
+        assert "Compiling" not in caplog.text
+        fit(jax.random.key(2), model, other, NUTS(warmup=300, draws=999))
+        assert "Compiling" in caplog.text
 
 
 def test_a_saved_sample_predicts_the_same_bits(tmp_path):

@@ -7,7 +7,6 @@ import pytest
 
 from posterium._struct import replace
 from posterium.combinators.ensemble import Ensemble
-from posterium.driver import program
 from posterium.driver.fit import fit
 from posterium.methods.vi import VI
 from posterium.model.data import Batch, Stream, as_data
@@ -194,10 +193,12 @@ def test_members_are_assessed_each_by_its_own_model(tmp_path):
         np.testing.assert_array_equal(again.info["assess"][name], values)
 
 
-def test_a_second_fit_of_equal_shapes_compiles_nothing_new():
+def test_a_second_fit_of_equal_shapes_compiles_nothing_new(caplog):
     method = VI(steps=4, learning_rate=0.0, means=0.5, estimator="sigma_points", assess=70)
     fit(KEY, MODEL, DATA, method, precision="float64")
-    before = program._advance._cache_size()
     other = replace(MODEL, prior=Normal(3.0, "none"))
-    fit(jax.random.key(2), other, DATA, replace(method, init_scale=0.4), precision="float64")
-    assert program._advance._cache_size() == before
+    with jax.log_compiles():
+        fit(jax.random.key(2), other, DATA, replace(method, init_scale=0.4), precision="float64")
+        assert "Compiling" not in caplog.text
+        fit(KEY, MODEL, DATA, replace(method, assess=71), precision="float64")
+        assert "Compiling" in caplog.text

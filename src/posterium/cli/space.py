@@ -29,18 +29,19 @@ def sizes(
     Nothing is computed: phases are followed by shape, as the driver runs them.
     """
     dtype = np.dtype(precision or method.precision)
+    programs = program.programs()
     with jax.enable_x64(dtype == np.float64):
         start, key, largest, records = None, jax.random.key(0), 0, 0
         model, data = trees.cast((model, data), dtype)
         for phase in method.phases(model, data):
             source = batches.source(key, data, phase.batch_size, dtype)
-            state = jax.eval_shape(program.init, phase, key, model, source.first, start)
+            state = jax.eval_shape(programs.init, phase, key, model, source.first, start)
             batch = jax.eval_shape(lambda plan: plan.batch(0), source.plan(0, 1, 1))
             info, kept = _stacked(program.record_shape(phase, state, model, batch), phase.steps)
             records += trees.nbytes(info)
             largest = max(largest, trees.nbytes(state) + trees.nbytes(start))
             largest += trees.nbytes(kept)
-            start, model = jax.eval_shape(program.end, phase, state, kept, model, source.first)
+            start, model = jax.eval_shape(programs.end, phase, state, kept, model, source.first)
     return trees.nbytes(start) + records, 2 * largest + records
 
 

@@ -171,25 +171,26 @@ class Run:
         For a phase that was over before this process began, the last two are shapes only: the
         next phase reads its own start.
         """
+        programs = program.programs()
         key, source = self.opening(number, phase)
         batch = jax.eval_shape(lambda plan: plan.batch(0), source.plan(0, 1, 1))
-        shape = jax.eval_shape(program.init, phase, key, model, source.first, start)
+        shape = jax.eval_shape(programs.init, phase, key, model, source.first, start)
         record = program.record_shape(phase, shape, model, batch)
         chapter = self.journal.chapter(number, record, (shape, start, model))
         if chapter.verdict is not None:
             info, kept = self.journal.joined(chapter)
-            ended = jax.eval_shape(program.end, phase, shape, kept, model, source.first)
+            ended = jax.eval_shape(programs.end, phase, shape, kept, model, source.first)
             return info, chapter.verdict, *ended
         state, start, model = chapter.position
         if state is None:
-            state = program.init(phase, jax.random.fold_in(key, 0), model, source.first, start)
+            state = programs.init(phase, jax.random.fold_in(key, 0), model, source.first, start)
         placed = devices.spread(state, mesh, devices.parts_of(phase))
         chapter.position = placed, start, model
         longest = program.capacity(phase, trees.nbytes(record) + trees.nbytes(batch.part))
         self.steps(phase, chapter, source, jax.random.fold_in(key, 1), longest)
         info, kept = self.journal.joined(chapter)
         ended, model = trees.to_numpy(
-            program.end(phase, chapter.position[0], kept, model, source.first)
+            programs.end(phase, chapter.position[0], kept, model, source.first)
         )
         verdict = phase.judge(info, ended)
         self.journal.finish(chapter, verdict, ended, model)
@@ -259,7 +260,7 @@ class Run:
         """Return the fit as it stands, or None where there is no posterior yet."""
         info, kept = self.so_far(chapter, report)
         state, _, model = chapter.position
-        found = program.present(phase, state, kept, model, source.first)
+        found = program.programs().present(phase, state, kept, model, source.first)
         posterior, model = trees.to_numpy(found)
         posterior = present.posterior_of(posterior)
         if posterior is None:

@@ -1,11 +1,13 @@
 """The compiled programs of a phase: start, a chunk of steps, end.
 
-The functions are jitted once, at module level, with the phase and the model as arguments: a
-second fit of equal shapes finds them compiled.
+They are jitted once in a process, with the phase and the model as arguments: a second fit of equal
+shapes finds them compiled.
 """
 
+import contextlib
 import functools
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,30 +17,34 @@ from posterium.driver.batches import Plan
 from posterium.driver.protocol import Phase
 from posterium.model.data import Batch, Data
 from posterium.model.model import Model
+from posterium.numerics import trees
 from posterium.posterior.posterior import GaussianPosterior, Mixture
 
 LONGEST_CHUNK = 4096
 CHUNK_BYTES = 2**26
+LONG_WORK = 2e11
+"""Steps times rows times numbers in the state, from which a phase is compiled to run fast.
+
+On a CPU, XLA's older emitters compile in half the time and run up to a third slower: two seconds
+gained are lost again over about so much work.
+"""
+QUICK = {"xla_cpu_use_fusion_emitters": False}
+NOT_OPTIMISED = {"xla_backend_optimization_level": 0}
+"""For what runs once."""
 
 
-@functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 def init(phase: Phase, key: jax.Array, model: Model, data: Data, start: Any) -> Any:
-    """Return the first state of a phase.
-
-    It runs once, so it is compiled for quick compilation, not for quick running.
-    """
+    """Return the first state of a phase."""
     return phase.init(key, model, data, start)
 
 
-@jax.jit
 def end(phase: Phase, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
     """Return what a phase ends with, and the model as learned."""
     return phase.end(state, kept, model, data)
 
 
-@functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
 def present(phase: Phase, state: Any, kept: Any, model: Model, data: Data) -> tuple[Any, Model]:
-    """Return the posterior as it stands, and the model; compiled quickly, for draws so far."""
+    """Return the posterior as it stands, and the model, for draws so far."""
     return phase.present(state, kept, model, data)
 
 
@@ -49,7 +55,6 @@ def _step(phase: Phase, key: jax.Array, state: Any, model: Model, batch: Batch) 
     return state, (info, phase.keep(state))
 
 
-@jax.jit
 def _advance(
     phase: Phase,
     state: Any,
@@ -80,6 +85,46 @@ def _advance(
     return jax.lax.while_loop(going, body, carry)
 
 
+class Programs(NamedTuple):
+    """The functions above, jitted."""
+
+    init: Callable[..., Any]
+    end: Callable[..., Any]
+    present: Callable[..., Any]
+    short: Callable[..., Any]
+    """`_advance`, compiled in little time."""
+    long: Callable[..., Any]
+    """`_advance`, compiled to run fast."""
+
+
+@functools.cache
+def programs() -> Programs:
+    """Return the compiled programs, each compiled when it is first called with new shapes."""
+    quick = {name: value for name, value in QUICK.items() if _knows(name, value)}
+    quickest = quick | {name: value for name, value in NOT_OPTIMISED.items() if _knows(name, value)}
+    return Programs(
+        init=jax.jit(init, compiler_options=quickest),
+        end=jax.jit(end, compiler_options=quick),
+        present=jax.jit(present, compiler_options=quickest),
+        short=jax.jit(_advance, compiler_options=quick),
+        long=jax.jit(_advance),
+    )
+
+
+def _knows(option: str, value: Any) -> bool:
+    """Say whether this version of XLA has an option of its compiler."""
+    with contextlib.suppress(jax.errors.JaxRuntimeError):
+        jax.jit(lambda: 0, compiler_options={option: value}).lower().compile()
+        return True
+    return False
+
+
+def is_long(phase: Phase, state: Any, plan: Plan) -> bool:
+    """Say whether a phase is so much work that it is worth a longer compilation."""
+    rows = len(plan.whole.x) if plan.rows is None else plan.rows.shape[1]
+    return phase.steps * rows * trees.count(state) > LONG_WORK
+
+
 def advance(
     phase: Phase, state: Any, key: jax.Array, model: Model, plan: Plan, first: int, count: int
 ) -> tuple[int, bool, Any, Any]:
@@ -96,7 +141,8 @@ def advance(
     record
         (info, kept), stacked over the steps that were run, in host memory.
     """
-    ran, state, record, broken = _advance(
+    run = programs().long if is_long(phase, state, plan) else programs().short
+    ran, state, record, broken = run(
         phase, state, key, model, plan, jnp.int32(first), jnp.int32(count)
     )
     ran = int(ran)
