@@ -19,6 +19,9 @@ Parallel tempering against one chain of NumPyro (two minutes):
 NUTS against NumPyro and PyMC, effective draws a second (a quarter of an hour; likewise):
     python -m benchmarks.nuts_moons --pymc PYTHON
 
+Two ways to compile a phase (some minutes):
+    python -m benchmarks.compilation
+
 MC dropout against PyTorch (some minutes; likewise):
     python -m benchmarks.dropout --torch PYTHON
 """
