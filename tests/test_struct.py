@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from posterium import MAP, MLP, Ensemble, Gaussian, Model, Normal, Weights, learn, struct
-from posterium._struct import brief, transient
+from posterium._struct import brief, fields, static, transient
+from posterium.combinators.tuning import FixedPoint, Newton
 
 
 @struct
@@ -27,6 +28,22 @@ class Holder:
 
     kept: Any
     passing: Any = transient(default=None)
+
+
+@struct
+class Near:
+    """A record with a leaf and a static field."""
+
+    size: Any
+    count: int = static()
+
+
+@struct
+class Far:
+    """Another with the same fields."""
+
+    size: Any
+    count: int = static()
 
 
 @pytest.mark.parametrize(
@@ -80,3 +97,14 @@ def test_records_print_under_a_trace():
     seen = []
     jax.jit(lambda model: seen.append(repr(model)))(Gaussian(learn(2.0)))
     assert seen == ["Gaussian(scale=learn(float32[], floor=float32[]))"]
+
+
+def test_records_of_equal_fields_differ_in_structure_or_a_program_of_one_would_run_for_the_other():
+    for one, other in (Newton(), FixedPoint()), (Near(1.0, 2), Far(1.0, 2)):
+        assert jax.tree.structure(one) != jax.tree.structure(other)
+        assert jax.tree.structure(one) == jax.tree.structure(type(one)(**fields(one)))
+
+
+def test_paths_name_fields():
+    ((path, leaf),) = jax.tree.leaves_with_path(Near(1.0, 2))
+    assert (jax.tree_util.keystr(path), leaf) == (".size", 1.0)

@@ -38,7 +38,34 @@ def struct(cls: type[T]) -> type[T]:
     if RECORDS.setdefault(record_name(made), made).__module__ != cls.__module__:
         raise TypeError(f"Two records are called {cls.__name__}; a file could not tell them apart.")
     RECORDS[record_name(made)] = made
-    return jax.tree_util.register_dataclass(made, names[False], names[True])
+    _register(made, tuple(names[False]), tuple(names[True]))
+    return made
+
+
+def _register(cls: type, leaves: tuple[str, ...], statics: tuple[str, ...]) -> None:
+    """Register a record as a pytree whose structure names its class.
+
+    `jax.tree_util.register_dataclass` does not: structures of two classes with equal fields compare
+    equal (JAX 0.10), so that a jitted function may run what was compiled for the other class,
+    whenever their hashes come to lie close.
+    """
+    keys = tuple(map(jax.tree_util.GetAttrKey, leaves))
+
+    def flatten(record: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        children = tuple([getattr(record, name) for name in leaves])
+        return children, (cls, *[getattr(record, name) for name in statics])
+
+    def flatten_with_keys(record: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        children, structure = flatten(record)
+        return tuple(zip(keys, children, strict=True)), structure
+
+    def unflatten(structure: tuple[Any, ...], children: tuple[Any, ...]) -> Any:
+        return cls(
+            **dict(zip(leaves, children, strict=True)),
+            **dict(zip(statics, structure[1:], strict=True)),
+        )
+
+    jax.tree_util.register_pytree_with_keys(cls, flatten_with_keys, unflatten, flatten)
 
 
 def record_name(cls: type) -> str:

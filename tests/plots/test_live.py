@@ -29,6 +29,7 @@ from posterium import (
     fit,
 )
 from posterium.plots import live, style
+from posterium.plots.pictures import png_of
 from posterium.posterior.posterior import Point
 
 RNG = np.random.default_rng(0)
@@ -238,7 +239,7 @@ def test_an_animation_looks_like_its_figures(tmp_path):
     film = Animation(tmp_path / "a.gif", draw, **SMALL)
     film(report())
     film.close()
-    exact = Image.open(io.BytesIO(live.png_of(live.Frames(draw, 1, (4.0, 3.0)).figure(report()))))
+    exact = Image.open(io.BytesIO(png_of(live.Frames(draw, 1, (4.0, 3.0)).figure(report()))))
     gap = np.abs(np.asarray(frames_of(tmp_path / "a.gif")[0][1], int) - np.asarray(
         exact.convert("RGB"), int))  # fmt: skip
     assert gap.max() <= 16

@@ -1,41 +1,24 @@
 """Figures of a fit while it runs: refreshed in a notebook, a rewritten PNG, or an animation."""
 
 import base64
-import io
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-
 from posterium.driver.watch import Report, check_every
-from posterium.model.data import Data
 from posterium.plots import style
-from posterium.plots.classification import decision_boundary, probability_curve
-from posterium.plots.regression import regression_band
-from posterium.plots.training import training_curve
+from posterium.plots.pictures import png_of, write_gif, write_mp4
+from posterium.plots.present import draw_present
 from posterium.posterior.container import replace_file
 from posterium.posterior.fit import Fit
-from posterium.posterior.predict import predict
 
 Draw = Callable[[Any, Fit], Any]
 
 DEFAULT = "live.png"
 SIZE = (6.0, 4.0)
-DPI = 100
-MARGIN = 0.5
-"""How far beyond the data predictions are drawn, in widths of the data's range."""
-POINTS, SIDE = 200, 60
-"""Inputs along a curve, and along each side of a plane."""
-TERMS = ("objective", "log_joint")
-"""Records that make a training curve."""
-POINTS_OF_CURVE = 500
-"""Points of a training curve at most: each is the mean of so many steps that this is kept."""
 MOST_FRAMES = 300
 
 
@@ -244,129 +227,6 @@ class Animation(Frames):
         if kind == "gif":
             return f'<img alt="The fit, step by step" src="data:image/gif;base64,{content}">'
         return f'<video controls loop src="data:video/mp4;base64,{content}"></video>'
-
-
-def draw_present(ax: Any, report: Report) -> bool:
-    """Draw what suits the data and the fit as it stands; say whether there was anything to draw.
-
-    Parameters
-    ----------
-    ax
-        Matplotlib axes.
-    report
-        What a callback got.
-    """
-    data = report.data
-    if isinstance(data, Data) and (draw := _drawer(data)) is not None:
-        fit = report.fit()
-        if fit is not None:
-            draw(ax, fit, data)
-            return True
-    record = report.record()
-    name = next((name for name in TERMS if len(record.get(name, ()))), None)
-    if name is None:
-        return False
-    values = record[name].reshape(len(record[name]), -1)
-    values = np.where(np.isfinite(values), values, np.nan)
-    label = "objective per row (nats)" if name == "objective" else "log joint (nats)"
-    training_curve({name: values}, smooth=-(-len(values) // POINTS_OF_CURVE), ax=ax, ylabel=label)
-    ax.get_legend().remove()
-    return True
-
-
-def _drawer(data: Data) -> Callable[[Any, Fit, Data], None] | None:
-    """Return what draws predictions for such data, or None where there is no picture of them."""
-    inputs = data.x.shape[1] if data.x.ndim == 2 else 0
-    if np.issubdtype(data.y.dtype, np.floating):
-        return _draw_band if inputs == 1 and data.y.shape[1] == 1 else None
-    if np.max(data.y) > 1:
-        return None
-    return {1: _draw_curve, 2: _draw_boundary}.get(inputs)
-
-
-def _draw_band(ax: Any, fit: Fit, data: Data) -> None:
-    """Draw the predictive over one input, whose scale is that of the data throughout."""
-    x = _around(data.x[:, 0], POINTS)
-    found = _predicted(fit, x[:, None])
-    regression_band(x, found, data=(data.x, data.y), ax=ax)
-    low, high = data.y.min(), data.y.max()
-    ax.set_ylim(low - MARGIN * (high - low or 1), high + MARGIN * (high - low or 1))
-
-
-def _draw_curve(ax: Any, fit: Fit, data: Data) -> None:
-    """Draw the probability of class 1 over one input."""
-    x = _around(data.x[:, 0], POINTS)
-    found = _predicted(fit, x[:, None])
-    probability_curve(x, {"P(y = 1)": found.probs[:, 1]}, data=(data.x, data.y), ax=ax)
-
-
-def _draw_boundary(ax: Any, fit: Fit, data: Data) -> None:
-    """Draw the probability of class 1 over two inputs."""
-    first, second = (_around(column, SIDE) for column in np.asarray(data.x).T)
-    grid = np.stack(np.meshgrid(first, second), axis=-1)
-    found = _predicted(fit, grid.reshape(-1, 2))
-    probability = found.probs[:, 1].reshape(grid.shape[:2])
-    decision_boundary(first, second, probability, data=(data.x, data.y), ax=ax)
-
-
-def _predicted(fit: Fit, x: np.ndarray) -> Any:
-    """Predict by the same key at every time, so that what moves is the fit."""
-    return predict(jax.random.key(0), fit, x)
-
-
-def _around(values: np.ndarray, count: int) -> np.ndarray:
-    """Return so many numbers over the range of some, and beyond on both sides."""
-    low, high = float(values.min()), float(values.max())
-    margin = MARGIN * (high - low) or 1.0
-    return np.linspace(low - margin, high + margin, count)
-
-
-def png_of(figure: Any) -> bytes:
-    """Return a figure as a PNG."""
-    held = io.BytesIO()
-    figure.savefig(held, format="png", dpi=DPI)
-    return held.getvalue()
-
-
-def write_gif(path: Path, frames: Sequence[bytes], fps: float) -> None:
-    """Write pictures as a GIF that begins anew at its end."""
-    first, *others = _pictures(frames)
-    held = io.BytesIO()
-    first.save(held, format="GIF", save_all=True, append_images=others, duration=1000 / fps, loop=0)
-    replace_file(path, [held.getvalue()])
-
-
-def _pictures(frames: Sequence[bytes]) -> Iterator[Any]:
-    """Yield pictures in 256 colours each."""
-    from PIL import Image
-
-    for frame in frames:
-        picture = Image.open(io.BytesIO(frame)).convert("RGB")
-        yield picture.quantize(256, dither=Image.Dither.NONE)
-
-
-def write_mp4(path: Path, frames: Sequence[bytes], fps: float) -> None:
-    """Write pictures as an MP4, by ffmpeg.
-
-    Raises
-    ------
-    RuntimeError
-        With what ffmpeg said, when it failed.
-    """
-    part = path.with_name(f".{path.stem}.{os.getpid()}.part.mp4")
-    command = [
-        "ffmpeg", "-y", "-loglevel", "error", "-f", "image2pipe", "-framerate", f"{fps:g}",
-        "-c:v", "png", "-i", "-", "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-pix_fmt", "yuv420p",
-        "-movflags", "+faststart", str(part),
-    ]  # fmt: skip
-    try:
-        run = subprocess.run(command, input=b"".join(frames), capture_output=True, check=False)
-        if run.returncode:
-            said = run.stderr.decode(errors="replace").strip()
-            raise RuntimeError(f"ffmpeg could not write {path}: {said}. Write a GIF instead.")
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def notebook_display() -> Any:
