@@ -100,23 +100,27 @@ class Programs(NamedTuple):
 @functools.cache
 def programs() -> Programs:
     """Return the compiled programs, each compiled when it is first called with new shapes."""
-    quick = {name: value for name, value in QUICK.items() if _knows(name, value)}
-    quickest = quick | {name: value for name, value in NOT_OPTIMISED.items() if _knows(name, value)}
+    once = functools.partial(jax.jit, compiler_options=_known(QUICK | NOT_OPTIMISED))
     return Programs(
-        init=jax.jit(init, compiler_options=quickest),
-        end=jax.jit(end, compiler_options=quick),
-        present=jax.jit(present, compiler_options=quickest),
-        short=jax.jit(_advance, compiler_options=quick),
+        init=once(init),
+        end=once(end),
+        present=once(present),
+        short=jax.jit(_advance, compiler_options=_known(QUICK)),
         long=jax.jit(_advance),
     )
 
 
+@functools.cache
 def _knows(option: str, value: Any) -> bool:
     """Say whether this version of XLA has an option of its compiler."""
     with contextlib.suppress(jax.errors.JaxRuntimeError):
         jax.jit(lambda: 0, compiler_options={option: value}).lower().compile()
         return True
     return False
+
+
+def _known(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if _knows(name, value)}
 
 
 def is_long(phase: Phase, state: Any, plan: Plan) -> bool:
