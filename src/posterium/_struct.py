@@ -5,6 +5,7 @@ tree (they select a compiled program and must be hashable); all others are leave
 """
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any, TypeVar, dataclass_transform
 
 import jax
@@ -59,7 +60,7 @@ def _register(cls: type, leaves: tuple[str, ...], statics: tuple[str, ...]) -> N
         children, structure = flatten(record)
         return tuple(zip(keys, children, strict=True)), structure
 
-    def unflatten(structure: tuple[Any, ...], children: tuple[Any, ...]) -> Any:
+    def unflatten(structure: tuple[Any, ...], children: Iterable[Any]) -> Any:
         return cls(
             **dict(zip(leaves, children, strict=True)),
             **dict(zip(statics, structure[1:], strict=True)),
