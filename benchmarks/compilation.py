@@ -89,9 +89,8 @@ def main() -> None:
         given.rounds,
         lambda side: told(sys.executable, "benchmarks.compilation", "--side", side),
     )
-    print(
-        "| job | quickly: cold s | warm s | for long runs: cold s | warm s |\n" + "| - " * 5 + "|"
-    )
+    print("| job | quickly: cold s | warm s | for long runs: cold s | warm s |")
+    print("| - " * 5 + "|")
     for name in runs["quickly"][0]:
         cells = [
             f"{statistics.median(run[name][clock] for run in runs[side]):.2f}"

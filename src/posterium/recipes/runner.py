@@ -21,8 +21,8 @@ import jax
 import numpy as np
 
 from posterium.driver import cache
-from posterium.recipes import pictures
 from posterium.recipes.pictures import Drawing
+from posterium.recipes.pictures import write as write_pictures
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def run(
     except Skipped as reason:
         return {"id": id, "figures": {}, "gates": {}, "passed": None, "skipped": str(reason)}
     drawn = {} if out is None else {
-        "pictures": pictures.write(id, outcome.plots, out, apart=apart)
+        "pictures": write_pictures(id, outcome.plots, out, apart=apart)
     }  # fmt: skip
     return {"id": id, **_judged(id, outcome), **drawn}
 
