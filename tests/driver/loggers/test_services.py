@@ -22,10 +22,13 @@ def fake(monkeypatch, name, **members):
 @pytest.fixture
 def tensorboard(monkeypatch):
     """Return what writers of event files are told: (purge step, calls)."""
-    writers = []
+    writers, files = [], set()
 
     class SummaryWriter:
-        def __init__(self, folder, purge_step=None):
+        def __init__(self, folder, purge_step=None, filename_suffix=""):
+            file = (folder, filename_suffix)
+            assert file not in files, "One of the same second would be written over."
+            files.add(file)
             self.calls = []
             writers.append((purge_step, self.calls))
 

@@ -1,7 +1,11 @@
 """A logger to TensorBoard's event files, by tensorboardX."""
 
+import itertools
 import os
 from typing import Any
+
+FILES = itertools.count()
+"""Numbers of files, for their names: without, tensorboardX writes over one of the same second."""
 
 
 class TensorBoardLogger:
@@ -52,8 +56,12 @@ class TensorBoardLogger:
         """Return the writer; a new one, which voids what comes later, where steps go back."""
         if self._last is None or step < self._last:
             self.close()
-            self._writer = self._make(self._folder, purge_step=step)
+            self._writer = self._open(purge_step=step)
         elif self._writer is None:
-            self._writer = self._make(self._folder)
+            self._writer = self._open()
         self._last = step
         return self._writer
+
+    def _open(self, **options: Any) -> Any:
+        suffix = f".{os.getpid()}.{next(FILES)}"
+        return self._make(self._folder, filename_suffix=suffix, **options)
