@@ -1,5 +1,8 @@
 """The fit as it stands: what a callback gets while a fit runs, held against what comes out."""
 
+import gc
+import weakref
+
 import jax
 import numpy as np
 import pytest
@@ -229,3 +232,21 @@ def test_steps_between_calls_that_make_no_sense_are_refused(every):
 def test_what_is_neither_a_function_nor_a_logger_is_refused():
     with pytest.raises(TypeError, match="functions of a report, or loggers"):
         fit(KEY, MODEL, DATA, SINGLE, callbacks=["run.jsonl"])
+
+
+def test_a_report_is_gone_when_the_callback_returns():
+    """With it go its chunk's records, which would pile up until the collector of cycles runs."""
+    reports = []
+
+    def watch(report):
+        assert all(earlier() is None for earlier in reports)
+        assert report.fit() is not None
+        reports.append(weakref.ref(report))
+
+    watch.every = 20
+    gc.disable()
+    try:
+        fit(KEY, MODEL, DATA, SINGLE, callbacks=[watch])
+    finally:
+        gc.enable()
+    assert len(reports) == 3

@@ -81,7 +81,8 @@ def test_a_fixed_sd_between_groups_gives_the_exact_posterior_and_a_new_group_the
 def test_a_learned_sd_between_groups_has_its_posterior_under_nuts():
     free = ps.learn(0.5, prior=ps.HalfNormal(1.0))
     model = ps.Model(ps.Grouped(LINE, 4, free), ps.Normal(), ps.Gaussian(NOISE))
-    found = ps.fit(KEY, model, DATA, ps.NUTS(warmup=500, draws=2000))
+    careful = ps.NUTS(warmup=500, draws=2000, target_accept=0.99)
+    found = ps.fit(KEY, model, DATA, careful)
     assert found.verdict.status == "ok"
     grid = np.linspace(1e-3, 5, 2000)
     log_density = np.array([log_evidence(s) - 0.5 * s**2 for s in grid])

@@ -64,6 +64,15 @@ def test_nothing_is_told_where_no_mode_was_missed(evidence, levels):
     assert judge_modes(np.log(evidence), functions(*levels), DRAWN).status == "ok"
 
 
+def test_a_value_that_draws_differ_in_by_rounding_tells_no_modes_apart():
+    """At an input of 0, a network without biases says the same whatever its weights."""
+    drawn, tops = DRAWN + 100, functions(100, 100, 100, 100, 100)
+    drawn[:, 0], tops[:, 0] = 100.0, 100.0
+    drawn[1, 0] += 1.5e-14
+    tops[0, 0] += 4e-13
+    assert judge_modes(np.log([3, 3, 3, 3, 3]), tops, drawn).status == "ok"
+
+
 def test_laplace_is_exact_for_a_gaussian_and_robust_without_curvature():
     matrix = np.array([[2.0, 0.5], [0.5, 1.0]])
     with jax.enable_x64(True):

@@ -236,29 +236,28 @@ class Run:
         due = [w for w in self.watchers if ending or not chapter.step % (every_of(w) or 1)]
         if not due:
             return False
+        step = chapter.step
         report = Report(
-            phase.name, chapter.step, phase.steps, chapter.records[-1][0], chapter.position[0],
+            phase.name, step, phase.steps, chapter.records[-1][0], chapter.position[0],
             before=sum(map(length, self.past.values())), warmup=phase.warmup, data=self.data,
-            record=functools.cache(lambda: self.so_far(chapter, report)[0]),
-            fit=functools.cache(lambda: self.now(phase, chapter, source, report)),
+            record=functools.cache(lambda: self.so_far(chapter, step)[0]),
+            fit=functools.cache(lambda: self.now(phase, chapter, source, step)),
         )  # fmt: skip
         answers = [callback(report) for callback in due]
         return any(answer is True for answer in answers)
 
-    def so_far(self, chapter: Chapter, report: Report) -> tuple[dict[str, np.ndarray], Any]:
-        """Return what a phase recorded and kept up to a report, as long as it is the last one."""
-        if chapter.step != report.step:
+    def so_far(self, chapter: Chapter, step: int) -> tuple[dict[str, np.ndarray], Any]:
+        """Return what a phase recorded and kept up to a step, as long as it is the last one."""
+        if chapter.step != step:
             raise RuntimeError(
-                f"The report after step {report.step} was asked for what was recorded, or for a "
+                f"The report after step {step} was asked for what was recorded, or for a "
                 f"fit, after step {chapter.step}. Ask while the callback runs."
             )
         return self.journal.joined(chapter)
 
-    def now(
-        self, phase: Phase, chapter: Chapter, source: batches.Source, report: Report
-    ) -> Fit | None:
+    def now(self, phase: Phase, chapter: Chapter, source: batches.Source, step: int) -> Fit | None:
         """Return the fit as it stands, or None where there is no posterior yet."""
-        info, kept = self.so_far(chapter, report)
+        info, kept = self.so_far(chapter, step)
         state, _, model = chapter.position
         found = program.programs().present(phase, state, kept, model, source.first)
         posterior, model = trees.to_numpy(found)

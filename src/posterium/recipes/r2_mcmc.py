@@ -2,11 +2,12 @@
 
 Noise sds of 0.01 beside weights that the data leave free make a posterior that is stiff and wide. A
 chain of 32 + 32 has not arrived at it, and its verdict says so. Microcanonical chains that begin at
-four modes do arrive, and predict almost as well as the true curve with its true noise would (test
-NLL -1.94 against -1.98). Yet they have not forgotten where they began after 50,000 steps each, and
-their verdict says that too: an effective draw of the worst prediction takes 70,000 gradients, so
-that a run which is `ok` would take some 27 million. Steps of twice the length need more, NUTS from
-the same modes 96,000 with a diagonal mass and 60,000 with one of low rank.
+four modes do arrive, forget where they began, and predict almost as well as the true curve with its
+true noise would (test NLL of that: -1.98). It takes them 2.4 million steps each, a quarter of an
+hour on one core: an effective draw of the worst prediction costs 30,000 gradients. It would be
+70,000 after a warm-up of 40,000 steps, which does not see how far the weights reach, and at the
+default error of the energy. Twenty times that error leaves the mean log joint where it is: 500.3
+with a standard error of 1.3, against 499.8 with 1.8 at a 500th of it.
 """
 
 from typing import Any
@@ -27,7 +28,7 @@ SHORT, SHORTER = ps.NUTS(warmup=32, draws=32), ps.NUTS(warmup=12, draws=12, chai
 
 def long(warmup: int, draws: int, thin: int) -> Any:
     """Return microcanonical chains that begin at four modes."""
-    chains = ps.MCLMC(warmup=warmup, draws=draws, thin=thin)
+    chains = ps.MCLMC(warmup=warmup, draws=draws, thin=thin, energy_variance=1e-2)
     return ps.StartFrom(chains, ps.Ensemble(ps.MAP(steps=3000), 4))
 
 
@@ -62,15 +63,15 @@ def of_verdicts(fits: dict[str, ps.Fit], chains: dict[str, Any]) -> dict[str, bo
     }
 
 
-@recipe("R2.mcmc", SUMMARY, fast="2 chains of 12 + 12, and a long run of an 18th of its length")
+@recipe("R2.mcmc", SUMMARY, fast="2 chains of 12 + 12, and a long run of 3,000 steps")
 def run(key: jax.Array, fast: bool) -> Outcome:
     """Hold verdicts against whether chains agree, and the long run against the clusters' noise."""
     model, data = clusters.network(ps.HeteroscedasticGaussian()), clusters.data()
-    (x, y), grid, thin = clusters.test_set(), clusters.test_grid(), 10 if fast else 100
+    (x, y), grid, thin = clusters.test_set(), clusters.test_grid(), 10 if fast else 1000
     nuts = SHORTER if fast else SHORT
     methods = {
         "short": nuts,
-        "long": long(2000, 100, thin) if fast else long(4000, 500, thin),
+        "long": long(2000, 100, thin) if fast else long(200_000, 2400, thin),
     }
     fits = {name: ps.fit(key, model, data, method) for name, method in methods.items()}
     gradients = {"short": fits["short"].info["sampling"]["n_steps"].mean(), "long": 2 * thin}
@@ -93,6 +94,7 @@ def run(key: jax.Array, fast: bool) -> Outcome:
         },
         {
             **of_verdicts(fits, chains),
+            "long_is_ok": None if fast else fits["long"].verdict.status == "ok",
             "long_nll_at_most_-1.85": None if fast else scores["long"]["nll"] <= -1.85,
             "long_noise_within_25_percent_where_it_is_0.25": close(noise, 0.25, 0.0625),
             "long_epistemic_beyond_at_least_3_times_inside": None
