@@ -59,7 +59,7 @@ METHODS = {
     "pbp": PBP(epochs=2),
     "hmc": StartFrom(HMC(warmup=150, draws=150), Ensemble(MODE, 4)),
     "mclmc": StartFrom(MCLMC(warmup=60, draws=60, chains=4, apart=True), Ensemble(MODE, 4)),
-    "chees": StartFrom(ChEES(warmup=40, draws=20, chains=4), Ensemble(MODE, 4)),
+    "chees": StartFrom(ChEES(warmup=200, draws=100, chains=4), Ensemble(MODE, 4)),
     "mc-dropout": MCDropout(MODE),
     "swag": SWAG(rank=2, steps=40, every=10, at=MODE),
     "multi-swag": Ensemble(SWAG(rank=2, steps=40, every=10, at=MODE), 2),
