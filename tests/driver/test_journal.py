@@ -55,6 +55,21 @@ def test_what_a_file_holds_is_not_in_memory_until_it_is_asked_for(tmp_path, monk
         np.testing.assert_array_equal(journal.joined(chapter)[0]["objective"], [3.0, 2.0, 1.0])
 
 
+def test_records_that_take_much_memory_are_written_before_the_next_checkpoint_is_due(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("posterium.driver.journal.SHARE", 1e-9)
+    monkeypatch.setattr("posterium.driver.journal.HELD_BYTES", 10)
+    with Journal(str(tmp_path / "c"), {}, "float32") as journal:
+        chapter = journal.chapter(0, template(), position(0))
+        waiting = []
+        for objective in range(8):
+            advance(journal, chapter, objective)
+            waiting.append(len(chapter.records))
+        assert waiting == [0, 1, 2, 0, 1, 2, 0, 1]
+        np.testing.assert_array_equal(journal.joined(chapter)[0]["objective"], range(8))
+
+
 def test_a_random_key_in_a_state_comes_back_as_it_was(tmp_path):
     key, (_, start, model) = jax.random.key(7, impl="rbg"), position(0)
     with Journal(str(tmp_path / "c"), {}, "float32") as journal:

@@ -16,6 +16,8 @@ from posterium.posterior.fit import Verdict
 
 SHARE = 0.05
 """At most this share of the time goes into writing checkpoints."""
+HELD_BYTES = 2**22
+"""Records that take more than this are written at once: a long chain is to hold no more memory."""
 
 
 @dataclass
@@ -119,8 +121,10 @@ class Journal:
         self._lost |= _lost(record[0])
 
     def save_when_due(self, chapter: Chapter) -> None:
-        """Write a checkpoint if the one before is long enough ago."""
-        if time.monotonic() >= self._next_save:
+        """Write a checkpoint if the one before is long enough ago, or much waits for it."""
+        if self._files is None:
+            return
+        if time.monotonic() >= self._next_save or trees.nbytes(chapter.records) > HELD_BYTES:
             self.save(chapter)
 
     def joined(self, chapter: Chapter) -> tuple[dict[str, np.ndarray], Any]:
