@@ -149,7 +149,7 @@ def run(key: jax.Array, fast: bool) -> Outcome:
                 for name, (mean, error) in gaps.items()
             },
             **({"beats_greedy_by_2_errors": None} if fast else {}),
-            "costs_less_than_half_in_the_later_half": late.mean() < 0.5 * early.mean(),
+            "costs_less_than_half_in_the_later_half": bool(late.mean() < 0.5 * early.mean()),
         },
         {"regret": lambda ax: cumulative_regret(regret, title="A wheel of five arms", ax=ax)},
     )
