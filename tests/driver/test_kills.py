@@ -9,7 +9,7 @@ import time
 import pytest
 from tests.driver.job import METHODS, ROOT, command, environment
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.goal("K1")]
 
 KILLS, IN_WRITES = 25, 10
 """Of each method, and how many of them are in the middle of a write."""

@@ -29,7 +29,7 @@ from posterium import (
 from posterium.model import hyper
 from posterium.numerics import trees
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.goal("D2")]
 
 NAMES = ("exact", "map", "laplace", "vi", "swag", "nuts", "mclmc")
 JOB = f"""

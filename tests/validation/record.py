@@ -1,7 +1,8 @@
 """The record of the validation: one row a run, in docs/validation.jsonl, shown in its page.
 
 A row that passed stands as long as what draws and the checks stay as they were: its test is
-skipped, so that a run that was stopped goes on where it was. VALIDATE=again runs it anyway.
+skipped, so that a run that was stopped goes on where it was. VALIDATE=again runs it anyway. Tests
+elsewhere that are marked with a goal run each time, and add a row by `reported`.
 """
 
 import contextlib
@@ -37,7 +38,8 @@ def digest() -> str:
     """Return a digest of what a row stands on: what draws, the checks, JAX and BlackJAX."""
     found = hashlib.sha256(" ".join(map(version, ("jax", "jaxlib", "blackjax"))).encode())
     package, checks = Path(posterium.__file__).parent, Path(__file__).parent
-    for path in sorted(python(*(package / part for part in DRAWN_BY)) | python(checks)):
+    keeping = {Path(__file__), checks / "test_record.py"}
+    for path in sorted(python(*(package / part for part in DRAWN_BY)) | python(checks) - keeping):
         near = package if path.is_relative_to(package) else checks
         found.update(path.relative_to(near).as_posix().encode() + b"\0" + path.read_bytes())
     return found.hexdigest()[:12]
@@ -89,6 +91,16 @@ def recorded(goal: str, case: str, least: int = 0) -> Iterator[dict[str, Any]]:
     add(goal, case, figures | seconds(), passed=True)
 
 
+def reported(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Add a row for a test that is marked with its goal, when it has run."""
+    goal = item.get_closest_marker("goal")
+    if goal is None or report.when != "call" or report.skipped:
+        return
+    case = item.name.removeprefix("test_").replace("_", " ")
+    figures = dict(report.user_properties) | {"seconds": round(report.duration)}
+    add(goal.args[0], case, figures, report.passed)
+
+
 def add(goal: str, case: str, figures: dict[str, Any], passed: bool) -> None:
     """Append a row, and bring the page up to date."""
     row = {
@@ -114,9 +126,15 @@ def table() -> str:
         f"| {row['id']} | {row['case']} | {'yes' if row['passed'] else '**no**'} | "
         f"{', '.join(f'{name} {shown(value)}' for name, value in row['figures'].items())} | "
         f"{row['date']} | {row['version']} | `{row['source']}` |\n"
-        for _, row in sorted(newest().items(), key=lambda item: (int(item[0][0][1:]), item[0][1]))
+        for _, row in sorted(newest().items(), key=place)
     )
     return HEAD + "".join(lines)
+
+
+def place(item: tuple[tuple[str, str], Any]) -> tuple[bool, str, int, str]:
+    """Return where the row of an id and case stands: ids of statistics first, each by number."""
+    goal, case = item[0]
+    return goal[0] != "S", goal[0], int(goal[1:]), case
 
 
 def shown(value: Any) -> str:

@@ -56,3 +56,29 @@ def test_the_page_shows_the_newest_rows_in_order_and_keeps_what_is_around(elsewh
     assert "N 1, seconds 0" in text.split("S11")[1]
     assert text.index("| S2 |") < text.index("| S11 |")
     assert text.count("| S2 |") == 1
+
+
+def test_a_test_that_is_marked_with_a_goal_adds_a_row_each_time_it_ends(elsewhere):
+    class Report:
+        when, skipped, passed, duration = "call", False, True, 2.2
+        user_properties = (("growth", 0.04),)
+
+    class Item:
+        name = "test_memory_is_flat[nuts]"
+
+        def __init__(self, *goals):
+            self.goals = goals
+
+        def get_closest_marker(self, name):
+            return getattr(pytest.mark, name)(*self.goals).mark if self.goals else None
+
+    record.reported(Item("M3"), Report())
+    run("S11", "NUTS")
+    record.reported(Item("M3"), Report())
+    record.reported(Item(), Report())
+    Report.when = "setup"
+    record.reported(Item("M3"), Report())
+    text = record.PAGE.read_text()
+    assert text.count("| M3 | memory is flat[nuts] | yes | growth 0.04, seconds 2 |") == 1
+    assert text.index("| S11 |") < text.index("| M3 |")
+    assert len(record.rows()) == 3
