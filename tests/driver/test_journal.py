@@ -68,6 +68,12 @@ def test_records_that_take_much_memory_are_written_before_the_next_checkpoint_is
             waiting.append(len(chapter.records))
         assert waiting == [0, 1, 2, 0, 1, 2, 0, 1]
         np.testing.assert_array_equal(journal.joined(chapter)[0]["objective"], range(8))
+    with Journal(str(tmp_path / "c"), {}, "float32") as journal:
+        again = journal.chapter(0, template(), position(0))
+        assert again.step == 1
+        for objective in (10, 11, 12, 13):
+            advance(journal, again, objective)
+        np.testing.assert_array_equal(journal.joined(again)[0]["objective"], [0, 10, 11, 12, 13])
 
 
 def test_a_random_key_in_a_state_comes_back_as_it_was(tmp_path):

@@ -73,6 +73,12 @@ def test_a_value_that_draws_differ_in_by_rounding_tells_no_modes_apart():
     assert judge_modes(np.log([3, 3, 3, 3, 3]), tops, drawn).status == "ok"
 
 
+def test_a_mode_far_from_draws_that_hardly_differ_is_told_of():
+    drawn = (functions(1, 1, 1, 1) + 1e-5 * DRAWN).astype(np.float32)
+    tops = functions(1, 2, 1, 1, 1, 1).astype(np.float32)
+    assert judge_modes(np.log([3, 1, 3, 3, 3, 3]), tops, drawn).status == "warned"
+
+
 def test_laplace_is_exact_for_a_gaussian_and_robust_without_curvature():
     matrix = np.array([[2.0, 0.5], [0.5, 1.0]])
     with jax.enable_x64(True):

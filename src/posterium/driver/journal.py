@@ -17,7 +17,7 @@ from posterium.posterior.fit import Verdict
 SHARE = 0.05
 """At most this share of the time goes into writing checkpoints."""
 HELD_BYTES = 2**22
-"""Records that take more than this are written at once: a long chain is to hold no more memory."""
+"""Records of more than this are written after the chunk, so that a long chain holds no more."""
 
 
 @dataclass
@@ -121,11 +121,14 @@ class Journal:
         self._lost |= _lost(record[0])
 
     def save_when_due(self, chapter: Chapter) -> None:
-        """Write a checkpoint if the one before is long enough ago, or much waits for it."""
-        if self._files is None:
-            return
-        if time.monotonic() >= self._next_save or trees.nbytes(chapter.records) > HELD_BYTES:
+        """Write a checkpoint if the one before is long enough ago; records alone if they are many.
+
+        A fit that goes on from the checkpoint makes those anew.
+        """
+        if time.monotonic() >= self._next_save:
             self.save(chapter)
+        elif self._files is not None and trees.nbytes(chapter.records) > HELD_BYTES:
+            self._flush(chapter)
 
     def joined(self, chapter: Chapter) -> tuple[dict[str, np.ndarray], Any]:
         """Return (info, kept) of a chapter stacked over all steps."""

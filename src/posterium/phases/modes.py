@@ -53,7 +53,7 @@ ONE_FUNCTION = 1.0
 """Root mean square gap, in standard deviations of the draws, up to which two functions are one."""
 SHARE_OK = 0.05
 ROUNDING = 100
-"""Times the spacing of numbers: the spread of draws up to which a value is the same for all."""
+"""Times the spacing of numbers: the least sd of draws, which a gap is measured by."""
 
 
 @struct
@@ -199,9 +199,9 @@ def judge_modes(log_evidence: np.ndarray, values: np.ndarray, drawn: np.ndarray)
     drawn
         What the draws predict there, (d, q, k).
     """
-    size = np.std(drawn, axis=0)
     rounding = ROUNDING * np.finfo(drawn.dtype).eps * np.max(np.abs(drawn), axis=0)
-    size = np.where(size > rounding, size, np.inf)
+    size = np.maximum(np.std(drawn, axis=0), rounding)
+    size = np.where(size > 0, size, np.inf)
     known = np.isfinite(log_evidence) & np.isfinite(values).all(axis=(1, 2))
     from_draws = np.arange(len(values)) >= len(values) - len(drawn)
     modes, visited = [], []
