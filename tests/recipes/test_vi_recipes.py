@@ -18,20 +18,27 @@ def gates(id):
 
 
 def test_a_watched_fit_is_the_same_and_its_last_step_is_where_it_ends():
+    """But for rounding: another program may add up in another order."""
+
+    def same(fit, other):
+        for one, two in zip(
+            *(jax.tree.leaves(f.posterior.mode()) for f in (fit, other)), strict=True
+        ):
+            np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+
     x = np.linspace(-1, 1, 9)[:, None]
     model = ps.Model(ps.MLP(hidden=(3,)), ps.Normal(), ps.Gaussian(0.5))
     data, method = ps.as_data(x, x[:, 0]), ps.VI(steps=20, learning_rate=0.1, point="*/bias")
     plain, watched = (ps.fit(KEY, model, data, m) for m in (method, steps.Watched(method)))
     last, earlier = steps.after(watched, 20), steps.after(watched, 5)
     for fit in (watched, last):
-        jax.tree.map(np.testing.assert_array_equal, fit.posterior.mode(), plain.posterior.mode())
+        same(fit, plain)
         np.testing.assert_allclose(
-            fit.posterior.covariance.variance(), plain.posterior.covariance.variance(), rtol=1e-6
+            fit.posterior.covariance.variance(), plain.posterior.covariance.variance(), rtol=1e-5
         )
     short = ps.fit(KEY, model, data, replace(method, steps=5, schedule="constant"))
     constant = ps.fit(KEY, model, data, steps.Watched(replace(method, schedule="constant")))
-    found = steps.after(constant, 5).posterior.mode()
-    jax.tree.map(np.testing.assert_array_equal, found, short.posterior.mode())
+    same(steps.after(constant, 5), short)
     assert not np.array_equal(
         earlier.posterior.mode().params["layers"][0]["kernel"],
         last.posterior.mode().params["layers"][0]["kernel"],
