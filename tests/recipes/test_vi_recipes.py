@@ -24,7 +24,7 @@ def test_a_watched_fit_is_the_same_and_its_last_step_is_where_it_ends():
         for one, two in zip(
             *(jax.tree.leaves(f.posterior.mode()) for f in (fit, other)), strict=True
         ):
-            np.testing.assert_allclose(one, two, rtol=1e-5, atol=1e-6)
+            np.testing.assert_allclose(one, two, rtol=1e-6, atol=1e-7)
 
     x = np.linspace(-1, 1, 9)[:, None]
     model = ps.Model(ps.MLP(hidden=(3,)), ps.Normal(), ps.Gaussian(0.5))
@@ -34,7 +34,7 @@ def test_a_watched_fit_is_the_same_and_its_last_step_is_where_it_ends():
     for fit in (watched, last):
         same(fit, plain)
         np.testing.assert_allclose(
-            fit.posterior.covariance.variance(), plain.posterior.covariance.variance(), rtol=1e-5
+            fit.posterior.covariance.variance(), plain.posterior.covariance.variance(), rtol=1e-6
         )
     short = ps.fit(KEY, model, data, replace(method, steps=5, schedule="constant"))
     constant = ps.fit(KEY, model, data, steps.Watched(replace(method, schedule="constant")))
